@@ -1,0 +1,1 @@
+//! Tracked tasks, the order of closing, the grace period.

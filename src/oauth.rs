@@ -1,0 +1,19 @@
+//! The protocol as pure values: no I/O, no async, no HTTP types, nothing that waits.
+//!
+//! Everything here can be tested with a string and a time. The rooms above turn its errors into responses; the rooms beside it
+//! keep what it makes.
+
+pub mod client;
+pub mod credentials;
+pub mod error;
+pub mod form;
+pub mod grant;
+pub mod introspection;
+pub mod keys;
+pub mod metadata;
+pub mod scope;
+pub mod secret;
+pub mod time;
+pub mod token;
+pub mod token_request;
+pub mod token_response;

@@ -1,0 +1,67 @@
+//! What a request can be refused for, in the words of the RFCs, without a status code.
+//!
+//! Every sentence is a constant of ours: nothing that a request sent is ever repeated to it.
+
+use std::fmt;
+
+/// A request that the protocol refuses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProtocolError {
+    /// RFC 6749 section 5.2 `invalid_request`; the sentence says what is wrong.
+    InvalidRequest(&'static str),
+    /// RFC 6749 section 5.2 `invalid_client`: unknown, unproven, or no proof at all. One answer for all of them.
+    InvalidClient,
+    /// RFC 6749 section 5.2 `unauthorized_client`; the sentence says what this client may not.
+    UnauthorizedClient(&'static str),
+    /// RFC 6749 section 5.2 `unsupported_grant_type`.
+    UnsupportedGrantType,
+    /// RFC 6749 section 5.2 `invalid_scope`; the sentence says what is wrong.
+    InvalidScope(&'static str),
+    /// RFC 8707 section 2 `invalid_target`; the sentence says what is wrong.
+    InvalidTarget(&'static str),
+    /// RFC 6750 section 3.1 `invalid_token`: the Bearer token that authorises a caller is not good for it.
+    InvalidToken,
+    /// The client's `not_before` lies ahead: its tokens would be dead at birth. Seconds until then.
+    NotYet {
+        /// Whole seconds to wait, at least 1.
+        retry_after_seconds: u32,
+    },
+}
+
+impl ProtocolError {
+    /// The registered error code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::InvalidRequest(_) => "invalid_request",
+            Self::InvalidClient => "invalid_client",
+            Self::UnauthorizedClient(_) => "unauthorized_client",
+            Self::UnsupportedGrantType => "unsupported_grant_type",
+            Self::InvalidScope(_) => "invalid_scope",
+            Self::InvalidTarget(_) => "invalid_target",
+            Self::InvalidToken => "invalid_token",
+            Self::NotYet { .. } => "temporarily_unavailable",
+        }
+    }
+
+    /// One sentence for a person, of `%x20-21 / %x23-5B / %x5D-7E` only (RFC 6749 section 5.2).
+    pub fn description(&self) -> &'static str {
+        match self {
+            Self::InvalidRequest(why)
+            | Self::UnauthorizedClient(why)
+            | Self::InvalidScope(why)
+            | Self::InvalidTarget(why) => why,
+            Self::InvalidClient => "client unknown, or its proof missing or wrong",
+            Self::UnsupportedGrantType => "this server knows the grant client_credentials alone",
+            Self::InvalidToken => "the bearer token is not good for this",
+            Self::NotYet { .. } => "this client gets no tokens yet",
+        }
+    }
+}
+
+impl fmt::Display for ProtocolError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code(), self.description())
+    }
+}
+
+impl std::error::Error for ProtocolError {}

@@ -1,0 +1,120 @@
+//! Where tokens are kept: the one trait that a store implements, and what can go wrong with it.
+//!
+//! # Invariants
+//! - **No token crosses this line.** A store gets a [`TokenAddress`], never the token.
+//! - **"No" is an answer.** A record that is not there is [`Lookup::NotFound`]; a [`StoreError`] says that nobody knows.
+//! - **A write is answered when it is accepted**, never before, and no mint is ever sent twice.
+//! - **Answers come at the places of their questions**: each method answers exactly as many items as it was given.
+//!
+//! Every implementation passes the suite in `store/contract.rs`.
+
+#[cfg(test)]
+pub(crate) mod contract;
+pub mod memory;
+pub mod redis;
+
+use std::fmt;
+
+use crate::oauth::time::{Lifetime, Timestamp};
+use crate::oauth::token::{Page, TokenAddress, TokenRecord};
+
+/// What became of a question for a token.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Lookup {
+    /// Its record. Whether it has expired is for the asker to say.
+    Found(TokenRecord),
+    /// The store has no such record.
+    NotFound,
+    /// Something lies there whose seal does not open at this address: altered, swapped or injected. It counts as no token.
+    SealBroken,
+}
+
+/// A store could not say. Whoever gets this knows nothing about the token or the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoreError {
+    /// No connection, or the breaker is open: nothing was sent.
+    Unavailable,
+    /// Sent, and no answer in time: it may or may not have been done.
+    TimedOut,
+    /// The connection broke with the command under way, or an answer could not be believed: it may or may not have been done.
+    Broken,
+    /// The store is full (`-OOM`, or `memory_tokens_max`): nothing was written.
+    Full,
+    /// It is loading, a replica, or without its master or slots (`-LOADING`, `-READONLY`, `-MASTERDOWN`, `-CLUSTERDOWN`).
+    NotServing,
+    /// It refuses writes (`-MISCONF`, `-NOREPLICAS`).
+    WritesStopped,
+    /// It does not let us in (`-NOAUTH`, `-WRONGPASS`, `-NOPERM`).
+    Denied,
+    /// Any other error reply.
+    Refused,
+    /// A record of a version that this release cannot read.
+    UnknownVersion,
+    /// A record whose grant is not in the store.
+    GrantMissing,
+    /// A record whose grant's seal does not open.
+    GrantSealBroken,
+    /// The operating system gave no random bytes, or sealing failed: nothing was written.
+    Internal,
+}
+
+/// What a mint writes.
+#[derive(Clone, Debug)]
+pub struct NewRecord {
+    /// Where.
+    pub address: TokenAddress,
+    /// What.
+    pub record: TokenRecord,
+}
+
+/// A store of tokens, as one worker holds it: batches in, batches out. Futures are local to the worker's thread; dropping one
+/// gives up the answer and says nothing about what the store did.
+pub trait TokenStore: 'static {
+    /// An open page for a token that expires then, to be filled by the next [`TokenStore::save`]: the same page until it is
+    /// full, then a new one with a number drawn at random.
+    ///
+    /// # Errors
+    /// [`StoreError::Internal`] where no number can be drawn.
+    fn open_page(&self, issued_at: Timestamp, lifetime: Lifetime, bound: bool) -> Result<Page, StoreError>;
+
+    /// Writes records. `Ok` at a place: accepted, and readable from now on until its expiry.
+    fn save(&self, batch: Vec<NewRecord>) -> impl Future<Output = Vec<Result<(), StoreError>>>;
+
+    /// Finds records.
+    fn find(&self, batch: Vec<TokenAddress>) -> impl Future<Output = Vec<Result<Lookup, StoreError>>>;
+
+    /// Deletes records; deleting what is not there is fine. `Ok(())` at a place: no [`TokenStore::find`] that begins later finds it.
+    fn delete(&self, batch: Vec<TokenAddress>) -> impl Future<Output = Vec<Result<(), StoreError>>>;
+}
+
+impl StoreError {
+    /// Seconds after which it is worth trying again (`Retry-After`).
+    pub fn retry_after_seconds(self) -> u32 {
+        match self {
+            Self::TimedOut | Self::Broken | Self::UnknownVersion | Self::GrantMissing | Self::GrantSealBroken => 1,
+            Self::Unavailable | Self::NotServing => 2,
+            Self::Full | Self::WritesStopped | Self::Denied | Self::Refused | Self::Internal => 5,
+        }
+    }
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unavailable => "the store cannot be reached",
+            Self::TimedOut => "the store did not answer in time",
+            Self::Broken => "the connection to the store broke",
+            Self::Full => "the store is full",
+            Self::NotServing => "the store is not serving yet",
+            Self::WritesStopped => "the store refuses writes",
+            Self::Denied => "the store does not let us in",
+            Self::Refused => "the store refused the command",
+            Self::UnknownVersion => "a record of an unknown version",
+            Self::GrantMissing => "a record's grant is missing",
+            Self::GrantSealBroken => "a grant's seal does not open",
+            Self::Internal => "sealing or randomness failed",
+        })
+    }
+}
+
+impl std::error::Error for StoreError {}
