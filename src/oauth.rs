@@ -9,6 +9,7 @@ pub mod error;
 pub mod form;
 pub mod grant;
 pub mod introspection;
+mod json;
 pub mod keys;
 pub mod metadata;
 pub mod scope;

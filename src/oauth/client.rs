@@ -8,11 +8,23 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::error::ProtocolError;
-use super::grant::Grant;
+use super::grant::{Grant, GrantParts};
 use super::scope::Scope;
 use super::secret::SecretHash;
 use super::time::{Lifetime, Timestamp};
 use super::token_request::TokenRequest;
+
+/// Targets (`resource` and `audience`) in one request (R04).
+const TARGETS_MAX: usize = 16;
+/// What a client is told to wait at most while its `not_before` lies ahead; then it is told again (K14).
+const RETRY_AFTER_SECONDS_MAX: u64 = 5;
+
+const NO_GRANT: ProtocolError = ProtocolError::UnauthorizedClient("this client gets no tokens");
+const BAD_SCOPE: ProtocolError = ProtocolError::InvalidScope("scope is not well formed");
+const FOREIGN_SCOPE: ProtocolError = ProtocolError::InvalidScope("scope is not registered for this client");
+const NO_URI: ProtocolError = ProtocolError::InvalidTarget("resource is no absolute URI without a fragment");
+const FOREIGN_TARGET: ProtocolError = ProtocolError::InvalidTarget("target is not registered for this client");
+const TOO_MANY_TARGETS: ProtocolError = ProtocolError::InvalidTarget("more than 16 targets");
 
 /// A client's identifier (RFC 6749 section 2.2). Cheap to clone.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -123,8 +135,16 @@ impl std::borrow::Borrow<str> for ClientId {
 
 impl Client {
     /// Prepares a client from its registration.
-    pub fn new(registration: Registration) -> Self {
-        todo!()
+    pub fn new(mut registration: Registration) -> Self {
+        registration.audience.sort_unstable();
+        registration.audience.dedup();
+        if let IntrospectionRight::Audiences(audiences) = &mut registration.introspection {
+            audiences.sort_unstable();
+        }
+        let default_audience = registration.default_audience.as_ref().unwrap_or(&registration.audience);
+        let default_scope = registration.default_scope.as_ref().unwrap_or(&registration.scope);
+        let default_grant = registration.grant(default_scope.clone(), default_audience.clone());
+        Self { registration, default_grant }
     }
 
     /// What is registered of it.
@@ -144,13 +164,100 @@ impl Client {
     /// `unsupported_grant_type`, `unauthorized_client`, `invalid_scope`, `invalid_target`, in this order; [`ProtocolError::NotYet`]
     /// while the client's `not_before` lies ahead of `now`.
     pub fn authorise(&self, request: &TokenRequest<'_>, now: Timestamp) -> Result<Arc<Grant>, ProtocolError> {
-        todo!()
+        if request.grant_type != "client_credentials" {
+            return Err(ProtocolError::UnsupportedGrantType);
+        }
+        if !self.registration.client_credentials {
+            return Err(NO_GRANT);
+        }
+        let scope = self.allowed_scope(request)?;
+        let audience = self.allowed_audience(request)?;
+        self.check_not_before(now)?;
+        if scope.is_none() && audience.is_none() {
+            return Ok(Arc::clone(&self.default_grant));
+        }
+        let scope = scope.unwrap_or_else(|| self.default_grant.scope().clone());
+        let audience = audience.unwrap_or_else(|| self.default_grant.audience().to_vec());
+        Ok(self.registration.grant(scope, audience))
+    }
+
+    /// `None`: what the default grant has. "If the client omits the scope parameter when requesting authorization, the
+    /// authorization server MUST either process the request using a pre-defined default value or fail" (RFC 6749 section 3.3).
+    fn allowed_scope(&self, request: &TokenRequest<'_>) -> Result<Option<Scope>, ProtocolError> {
+        let Some(scope) = request.scope else { return Ok(None) };
+        let default = self.default_grant.scope();
+        if scope == default.as_str() && default.is_within(&self.registration.scope) {
+            return Ok(None);
+        }
+        let scope = Scope::parse(scope).map_err(|_| BAD_SCOPE)?;
+        if !scope.is_within(&self.registration.scope) {
+            return Err(FOREIGN_SCOPE);
+        }
+        Ok(Some(scope).filter(|scope| scope != default))
+    }
+
+    /// `None`: what the default grant has. "The authorization server may […] reject the request […] with the error code
+    /// invalid_target" (RFC 8707 section 2).
+    fn allowed_audience(&self, request: &TokenRequest<'_>) -> Result<Option<Vec<String>>, ProtocolError> {
+        let (resources, audiences) = (&request.resources, &request.audiences);
+        if resources.is_empty() && audiences.is_empty() {
+            return Ok(None);
+        }
+        if resources.len() + audiences.len() > TARGETS_MAX {
+            return Err(TOO_MANY_TARGETS);
+        }
+        if !resources.iter().all(|resource| is_absolute_uri(resource)) {
+            return Err(NO_URI);
+        }
+        let mut targets: Vec<&str> = resources.iter().chain(audiences).copied().collect();
+        targets.sort_unstable();
+        targets.dedup();
+        let registered = &self.registration.audience;
+        let is_registered = |target: &&str| registered.binary_search_by(|known| known.as_str().cmp(target)).is_ok();
+        if !targets.iter().all(is_registered) {
+            return Err(FOREIGN_TARGET);
+        }
+        let default = self.default_grant.audience();
+        Ok(Some(targets)
+            .filter(|targets| targets != default)
+            .map(|targets| targets.iter().map(ToString::to_string).collect()))
+    }
+
+    /// A token issued at `not_before` or earlier is inactive, so one issued now would be dead at birth.
+    fn check_not_before(&self, now: Timestamp) -> Result<(), ProtocolError> {
+        match self.registration.not_before {
+            Some(not_before) if now <= not_before => {
+                let millis = not_before.unix_millis() - now.unix_millis() + 1;
+                let seconds = millis.div_ceil(1000).min(RETRY_AFTER_SECONDS_MAX);
+                Err(ProtocolError::NotYet { retry_after_seconds: u32::try_from(seconds).unwrap_or(1) })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The lifetime of its tokens, where it is registered.
     pub fn lifetime(&self) -> Option<Lifetime> {
         self.registration.access_token_ttl_seconds.map(Lifetime::from_seconds)
     }
+}
+
+impl Registration {
+    fn grant(&self, scope: Scope, audience: Vec<String>) -> Arc<Grant> {
+        let subject = self.subject.clone().unwrap_or_else(|| self.client_id.as_str().to_string());
+        let (claims, client_id) = (self.claims.clone(), self.client_id.clone());
+        Grant::new(GrantParts { audience, claims, client_id, scope, subject })
+    }
+}
+
+/// `absolute-URI` of RFC 3986 section 4.3: a scheme, a colon and more, and no fragment.
+fn is_absolute_uri(text: &str) -> bool {
+    let Some((scheme, rest)) = text.split_once(':') else { return false };
+    let scheme_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
+    let uri_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:/?[]@!$&'()*+,;=%".contains(&byte);
+    scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+        && scheme.bytes().all(scheme_byte)
+        && !rest.is_empty()
+        && rest.bytes().all(uri_byte)
 }
 
 impl Clients {
@@ -179,3 +286,6 @@ impl Clients {
         self.by_id.values()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,9 +1,19 @@
 //! What a request presents as proof of who sent it, claimed and not yet verified (RFC 6749 section 2.3): rows A01 to A21.
 
+use std::borrow::Cow;
+
+use data_encoding::BASE64;
+use zeroize::Zeroizing;
+
 use super::client::ClientId;
 use super::error::ProtocolError;
-use super::form::Form;
+use super::form::{Form, unescape};
 use super::secret::Secret;
+
+const TWO_HEADERS: ProtocolError = ProtocolError::InvalidRequest("more than one Authorization header");
+const TWO_METHODS: ProtocolError = ProtocolError::InvalidRequest("more than one way of client authentication");
+const TWO_CLIENTS: ProtocolError = ProtocolError::InvalidRequest("client_id is not that of the Authorization header");
+const TWO_TOKENS: ProtocolError = ProtocolError::InvalidRequest("an access token in header and body");
 
 /// Which endpoint is asked: introspection accepts Bearer (I05) and the same secret in two places (A10).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,22 +67,139 @@ pub enum PresentedCredentials {
 pub enum Unproven {
     /// Nothing was presented.
     Missing,
-    /// An Authorization header that cannot be read.
+    /// An Authorization header that cannot be read, or a client_secret with no client_id.
     Malformed,
     /// A method that this server does not take (an assertion, a foreign scheme).
     Unsupported,
+}
+
+/// What the Authorization header says, by itself.
+enum Header {
+    Absent,
+    Basic { first: SecretReading, second: Option<SecretReading> },
+    Bearer(Secret),
+    Foreign,
+    Malformed,
 }
 
 impl PresentedCredentials {
     /// Reads the proof from the Authorization headers (all of them: two are refused, A21), and the form.
     ///
     /// # Errors
-    /// `invalid_request` for more than one method (A10 to A12), two Authorization headers (A21).
+    /// `invalid_request` for more than one method (A10 to A12), two Authorization headers (A21), an access token in two places
+    /// (K16).
     pub fn parse<'a>(
         endpoint: Endpoint,
-        authorization: impl Iterator<Item = &'a [u8]>,
+        mut authorization: impl Iterator<Item = &'a [u8]>,
         form: &Form<'_>,
     ) -> Result<Self, ProtocolError> {
-        todo!()
+        let header = authorization.next().map_or(Header::Absent, Header::read);
+        if authorization.next().is_some() {
+            return Err(TWO_HEADERS);
+        }
+        header.refuse_a_second_method(endpoint, form)?;
+        Ok(match header {
+            Header::Absent => from_body(form),
+            Header::Basic { first, second } => Self::Secret { method: PresentedMethod::Basic, first, second },
+            Header::Bearer(token) if endpoint == Endpoint::Introspection => Self::Bearer(token),
+            Header::Bearer(_) | Header::Foreign => Self::Unproven(Unproven::Unsupported),
+            Header::Malformed => Self::Unproven(Unproven::Malformed),
+        })
     }
 }
+
+fn from_body(form: &Form<'_>) -> PresentedCredentials {
+    match (&form.client_assertion, &form.client_id, &form.client_secret) {
+        (Some(_), ..) => PresentedCredentials::Unproven(Unproven::Unsupported),
+        (None, Some(client_id), Some(secret)) => PresentedCredentials::Secret {
+            method: PresentedMethod::Post,
+            first: SecretReading { client_id: ClientId::new(client_id), secret: Secret::new(secret.as_bytes()) },
+            second: None,
+        },
+        (None, None, Some(_)) => PresentedCredentials::Unproven(Unproven::Malformed),
+        (None, _, None) => PresentedCredentials::Unproven(Unproven::Missing),
+    }
+}
+
+impl Header {
+    fn read(value: &[u8]) -> Self {
+        let value = value.trim_ascii();
+        let end = value.iter().position(|&byte| byte == b' ').unwrap_or(value.len());
+        let (scheme, credentials) = (&value[..end], value[end..].trim_ascii_start());
+        // "Note that both scheme and parameter names are matched case-insensitively." (RFC 7617 section 2)
+        if scheme.eq_ignore_ascii_case(b"basic") {
+            Self::read_basic(credentials).unwrap_or(Self::Malformed)
+        } else if scheme.eq_ignore_ascii_case(b"bearer") {
+            Self::Bearer(Secret::new(credentials))
+        } else if scheme.is_empty() {
+            Self::Malformed
+        } else {
+            Self::Foreign
+        }
+    }
+
+    fn read_basic(credentials: &[u8]) -> Option<Self> {
+        let pair = Zeroizing::new(BASE64.decode(credentials).ok()?);
+        let colon = pair.iter().position(|&byte| byte == b':').filter(|&at| at > 0)?;
+        let (id, secret) = (&pair[..colon], &pair[colon + 1..]);
+        let raw = SecretReading::of(id, secret);
+        let decoded = match (unescape(id), unescape(secret)) {
+            (Some(Cow::Borrowed(_)), Some(Cow::Borrowed(_))) => None,
+            (Some(id), Some(secret)) => SecretReading::of(&id, &secret),
+            _ => None,
+        };
+        match (decoded, raw) {
+            (Some(first), second) => Some(Self::Basic { first, second }),
+            (None, raw) => Some(Self::Basic { first: raw?, second: None }),
+        }
+    }
+
+    /// "The client MUST NOT use more than one authentication method in each request." (RFC 6749 section 2.3)
+    fn refuse_a_second_method(&self, endpoint: Endpoint, form: &Form<'_>) -> Result<(), ProtocolError> {
+        let by_header = !matches!(self, Self::Absent);
+        if form.client_assertion.is_some() && (by_header || form.client_secret.is_some()) {
+            return Err(TWO_METHODS);
+        }
+        match self {
+            Self::Absent => Ok(()),
+            // "Clients MUST NOT use more than one method to transmit the token in each request." (RFC 6750 section 2)
+            Self::Bearer(_) if form.access_token.is_some() => Err(TWO_TOKENS),
+            Self::Basic { first, second } => {
+                let readings = || std::iter::once(first).chain(second);
+                let same_client = |reading: &SecretReading| reading.is_of_client_in(form);
+                let same_secret = |reading: &SecretReading| reading.is_of_client_in(form) && reading.is_secret_in(form);
+                if !readings().any(same_client) {
+                    Err(TWO_CLIENTS)
+                } else if form.client_secret.is_some()
+                    // Shipped resource servers send the same secret in both places: there, and there alone, it is one method.
+                    && !(endpoint == Endpoint::Introspection && readings().any(same_secret))
+                {
+                    Err(TWO_METHODS)
+                } else {
+                    Ok(())
+                }
+            }
+            Self::Bearer(_) | Self::Foreign | Self::Malformed if form.client_secret.is_some() => Err(TWO_METHODS),
+            Self::Bearer(_) | Self::Foreign | Self::Malformed => Ok(()),
+        }
+    }
+}
+
+impl SecretReading {
+    /// `None` where the id is no text, and so no client's.
+    fn of(id: &[u8], secret: &[u8]) -> Option<Self> {
+        let client_id = ClientId::new(std::str::from_utf8(id).ok()?);
+        Some(Self { client_id, secret: Secret::new(secret) })
+    }
+
+    fn is_of_client_in(&self, form: &Form<'_>) -> bool {
+        form.client_id.as_deref().is_none_or(|id| id == self.client_id.as_str())
+    }
+
+    fn is_secret_in(&self, form: &Form<'_>) -> bool {
+        form.client_secret.as_deref().is_some_and(|secret| secret.as_bytes() == self.secret.expose())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,9 +1,11 @@
 //! The introspection response: RFC 7662 section 2.2, and who may see a token: rows I01, I05, I06, I09, I16.
 
-use super::client::{Client, Clients};
+use data_encoding::BASE64URL_NOPAD;
+
+use super::client::{Client, Clients, IntrospectionRight};
 use super::grant::Grant;
-use super::time::Timestamp;
-use super::token::{TokenAddress, TokenRecord};
+use super::json::push_decimal;
+use super::token::{Confirmation, TokenAddress, TokenRecord};
 
 /// The answer for every token that is not active, to the byte.
 pub const INACTIVE: &str = r#"{"active":false}"#;
@@ -26,28 +28,89 @@ pub enum Inactive {
 /// # Errors
 /// [`Inactive`] but `NotForCaller`.
 pub fn check_client(record: &TokenRecord, clients: &Clients) -> Result<(), Inactive> {
-    todo!()
+    let client = clients.get(record.grant.client_id().as_str()).ok_or(Inactive::ClientGone)?.registration();
+    if client.disabled {
+        return Err(Inactive::ClientDisabled);
+    }
+    match client.not_before {
+        Some(not_before) if record.issued_at <= not_before => Err(Inactive::NotBefore),
+        _ => Ok(()),
+    }
 }
 
 /// Whether `caller` may see a token of `grant` (I09).
 pub fn may_see(caller: &Client, grant: &Grant) -> bool {
-    todo!()
+    if caller.id() == grant.client_id() {
+        return true;
+    }
+    match &caller.registration().introspection {
+        IntrospectionRight::OwnOnly => false,
+        IntrospectionRight::Audiences(audiences) => {
+            grant.audience().iter().any(|one| audiences.binary_search(one).is_ok())
+        }
+        IntrospectionRight::All => true,
+    }
 }
 
 /// Whether the client of a Bearer token may call introspection with it (I05): it has the introspection capability, the token is not
 /// bound, and its audience, where there is one, holds the issuer.
 pub fn may_call_with_bearer(client: &Client, record: &TokenRecord, issuer: &str) -> bool {
-    todo!()
+    let capable = match &client.registration().introspection {
+        IntrospectionRight::OwnOnly => false,
+        IntrospectionRight::Audiences(audiences) => !audiences.is_empty(),
+        IntrospectionRight::All => true,
+    };
+    let audience = record.grant.audience();
+    // A token meant for some API must not let that API introspect in its client's name.
+    let meant_for_us = audience.is_empty() || audience.iter().any(|one| one == issuer);
+    capable && record.confirmation.is_none() && meant_for_us
 }
 
 /// The JSON body of an active token. `issuer_json`: the issuer as a JSON string with its quotes.
 pub fn active_body(address: &TokenAddress, record: &TokenRecord, issuer_json: &str) -> Vec<u8> {
-    todo!()
+    let (members, claims) = (record.grant.introspection_members(), record.grant.claim_members());
+    let mut out = Vec::with_capacity(256 + members.len() + issuer_json.len() + claims.len());
+    out.extend_from_slice(b"{\"active\":true,");
+    out.extend_from_slice(members.as_bytes());
+    out.extend_from_slice(b",\"iss\":");
+    out.extend_from_slice(issuer_json.as_bytes());
+    out.extend_from_slice(b",\"exp\":");
+    push_decimal(&mut out, record.expires_at_seconds());
+    for name in [&b",\"iat\":"[..], b",\"nbf\":"] {
+        out.extend_from_slice(name);
+        push_decimal(&mut out, record.issued_at_seconds());
+    }
+    out.extend_from_slice(b",\"jti\":\"");
+    out.extend_from_slice(address.jti().as_bytes());
+    out.extend_from_slice(b"\",\"token_type\":\"");
+    out.extend_from_slice(Confirmation::token_type(record.confirmation.as_ref()).as_bytes());
+    out.push(b'"');
+    push_confirmation(&mut out, record.confirmation.as_ref());
+    out.extend_from_slice(claims.as_bytes());
+    out.push(b'}');
+    out
 }
 
-/// The JSON body for an operator: the active one, or `active`: false with a `reason` (the label value of the metric).
+/// `cnf` (RFC 7800 section 3.1): `x5t#S256` of RFC 8705 section 3.2, `jkt` of RFC 9449 section 6.2.
+fn push_confirmation(out: &mut Vec<u8>, confirmation: Option<&Confirmation>) {
+    let Some(confirmation) = confirmation else { return };
+    let thumbprints = [("x5t#S256", confirmation.x5t_s256), ("jkt", confirmation.jkt)];
+    let mut before = ",\"cnf\":{";
+    for (name, thumbprint) in thumbprints {
+        let Some(thumbprint) = thumbprint else { continue };
+        for piece in [before, "\"", name, "\":\"", &BASE64URL_NOPAD.encode(&thumbprint), "\""] {
+            out.extend_from_slice(piece.as_bytes());
+        }
+        before = ",";
+    }
+    if before == "," {
+        out.push(b'}');
+    }
+}
+
+/// The JSON body for an operator of an inactive token; `reason`: the label value of the metric.
 pub fn inactive_body_with_reason(reason: &str) -> Vec<u8> {
-    todo!()
+    format!("{{\"active\":false,\"reason\":\"{reason}\"}}").into_bytes()
 }
 
 /// Claims that a registration may not set, since the answer itself has them (I15).
@@ -67,3 +130,6 @@ pub const RESERVED_CLAIMS: &[&str] = &[
     "cnf",
     "reason",
 ];
+
+#[cfg(test)]
+mod tests;

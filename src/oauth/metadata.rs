@@ -1,5 +1,10 @@
 //! Authorization server metadata: RFC 8414, rows M01 to M09.
 
+use std::fmt;
+
+use serde::Serialize;
+use url::{Host, Url};
+
 /// An issuer that passed M03, with the URLs that follow from it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Issuer {
@@ -13,11 +18,39 @@ pub struct IssuerError(pub &'static str);
 
 impl Issuer {
     /// Reads an issuer: https, or http on a loopback host or where `plain_http_any`; no query, no fragment, no trailing slash.
+    /// What is read is kept to the byte, since clients compare it so (RFC 8414 section 3.3).
     ///
     /// # Errors
     /// [`IssuerError`].
     pub fn parse(url: &str, plain_http_any: bool) -> Result<Self, IssuerError> {
-        todo!()
+        let refuse = |why| Err(IssuerError(why));
+        if !url.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"\\<>^`{|}".contains(&byte)) {
+            return refuse("a character that no URL has; write a host in its ASCII form");
+        }
+        let Ok(parsed) = Url::parse(url) else { return refuse("not an absolute URL") };
+        let Some(host) = parsed.host() else { return refuse("no host in it") };
+        match parsed.scheme() {
+            "https" => {}
+            "http" if plain_http_any || is_loopback(&host) => {}
+            "http" => return refuse("http is for a loopback host alone, unless public.plain_http is any"),
+            _ => return refuse("neither https nor http"),
+        }
+        if parsed.query().is_some() || parsed.fragment().is_some() {
+            return refuse("a query or a fragment in it");
+        }
+        if !parsed.username().is_empty() || parsed.password().is_some() {
+            return refuse("a user or a password in it");
+        }
+        if url.ends_with('/') {
+            return refuse("a slash at its end");
+        }
+        let path = parsed.path().trim_end_matches('/');
+        // Requests come in at the path as a client's URL library writes it: another spelling would never be asked for.
+        let Some((_, rest)) = url.split_once("://") else { return refuse("no // before its host") };
+        if path != rest.find('/').map_or("", |at| &rest[at..]) {
+            return refuse("a path that is not in its normal form");
+        }
+        Ok(Self { url: url.to_string(), path: path.to_string() })
     }
 
     /// As configured.
@@ -32,11 +65,134 @@ impl Issuer {
 
     /// As a JSON string with its quotes.
     pub fn to_json(&self) -> String {
-        todo!()
+        serde_json::to_string(&self.url).unwrap_or_default()
     }
 }
 
+fn is_loopback(host: &Host<&str>) -> bool {
+    match host {
+        // RFC 6761 section 6.3: localhost and all names under it are this machine.
+        Host::Domain(name) => *name == "localhost" || name.ends_with(".localhost"),
+        Host::Ipv4(address) => address.is_loopback(),
+        Host::Ipv6(address) => address.is_loopback(),
+    }
+}
+
+/// The members of RFC 8414 section 2 that this server has, in their order there.
+#[derive(Serialize)]
+struct Document<'a> {
+    issuer: &'a str,
+    token_endpoint: String,
+    // "Claims with zero elements MUST be omitted" against "REQUIRED": strict parsers need the member (M06).
+    response_types_supported: [&'static str; 0],
+    grant_types_supported: [&'static str; 1],
+    token_endpoint_auth_methods_supported: &'static [&'static str],
+    revocation_endpoint: String,
+    revocation_endpoint_auth_methods_supported: &'static [&'static str],
+    introspection_endpoint: String,
+    introspection_endpoint_auth_methods_supported: &'static [&'static str],
+}
+
+const CLIENT_METHODS: &[&str] = &["client_secret_basic", "client_secret_post"];
+/// At introspection also a type of access token: "The valid client authentication method values are those registered in the
+/// IANA OAuth Token Endpoint Authentication Methods registry or […] the IANA OAuth Access Token Types registry."
+const INTROSPECTION_METHODS: &[&str] = &["client_secret_basic", "client_secret_post", "Bearer"];
+
 /// The metadata document, compact JSON.
 pub fn document(issuer: &Issuer) -> Vec<u8> {
-    todo!()
+    let endpoint = |path: &str| format!("{}{path}", issuer.as_str());
+    let document = Document {
+        issuer: issuer.as_str(),
+        token_endpoint: endpoint("/oauth2/token"),
+        response_types_supported: [],
+        grant_types_supported: ["client_credentials"],
+        token_endpoint_auth_methods_supported: CLIENT_METHODS,
+        revocation_endpoint: endpoint("/oauth2/revoke"),
+        revocation_endpoint_auth_methods_supported: CLIENT_METHODS,
+        introspection_endpoint: endpoint("/oauth2/introspect"),
+        introspection_endpoint_auth_methods_supported: INTROSPECTION_METHODS,
+    };
+    // Strings and lists of strings have no serialisation that fails.
+    serde_json::to_vec(&document).unwrap_or_default()
+}
+
+impl fmt::Display for IssuerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl std::error::Error for IssuerError {}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn m03_an_issuer_is_kept_to_the_byte() {
+        let good = [
+            ("https://as.example", ""),
+            ("https://as.example:8443/t1", "/t1"),
+            ("https://AS.example/a/b", "/a/b"),
+            ("http://127.0.0.1:4444", ""),
+            ("http://[::1]:4444/x", "/x"),
+            ("http://localhost", ""),
+        ];
+        for (url, path) in good {
+            let issuer = Issuer::parse(url, false).unwrap();
+            assert_eq!((issuer.as_str(), issuer.path()), (url, path));
+            assert_eq!(issuer.to_json(), format!("\"{url}\""));
+        }
+    }
+
+    #[test]
+    fn m03_what_is_no_issuer_is_refused() {
+        let bad = [
+            "",
+            "as.example",
+            "/t1",
+            "https://",
+            "ftp://as.example",
+            "urn:example:as",
+            "http://as.example",
+            "http://128.0.0.1",
+            "http://localhost.example",
+            "https://as.example/",
+            "https://as.example/t1/",
+            "https://as.example?",
+            "https://as.example?a=b",
+            "https://as.example#f",
+            "https://as.example/a/../b",
+            "https://as.example/a b",
+            " https://as.example",
+            "https://as.example\\t1",
+            "https:as.example",
+            "https://me:pw@as.example",
+            "https://\u{e4}s.example",
+        ];
+        for url in bad {
+            assert!(Issuer::parse(url, false).is_err(), "{url}");
+        }
+        assert!(Issuer::parse("http://as.example", true).is_ok());
+        assert!(Issuer::parse("http://as.example/", true).is_err());
+    }
+
+    #[test]
+    fn m02_m04_to_m07_the_document() {
+        let issuer = Issuer::parse("https://h/t1", false).unwrap();
+        let expected = json!({
+            "issuer": "https://h/t1",
+            "token_endpoint": "https://h/t1/oauth2/token",
+            "introspection_endpoint": "https://h/t1/oauth2/introspect",
+            "revocation_endpoint": "https://h/t1/oauth2/revoke",
+            "response_types_supported": [],
+            "grant_types_supported": ["client_credentials"],
+            "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
+            "revocation_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
+            "introspection_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "Bearer"],
+        });
+        assert_eq!(serde_json::from_slice::<Value>(&document(&issuer)).unwrap(), expected);
+    }
 }

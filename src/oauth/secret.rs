@@ -2,7 +2,19 @@
 
 use std::fmt;
 
+use data_encoding::BASE64URL_NOPAD;
+use ring::digest;
+use subtle::{Choice, ConstantTimeEq};
 use zeroize::Zeroizing;
+
+/// Secrets that one client may have at a time; as many comparisons does every verification make.
+pub const SECRETS_MAX: usize = 4;
+
+/// Characters of a secret that cannot be guessed: those of 256 bits in base64url are 43, of 128 in hexadecimal 32.
+const CHARACTERS_MIN: usize = 32;
+/// Different ones among them: 32 random hexadecimal digits have fewer in one case of 20 million, a repeated word always.
+const DIFFERENT_MIN: usize = 8;
+const SHA256_FORM: &str = "$sha256$";
 
 /// A secret in memory: wiped when dropped, never printed.
 #[derive(Clone, PartialEq, Eq)]
@@ -41,7 +53,7 @@ impl Secret {
 impl SecretHash {
     /// The hash of a secret.
     pub fn of(secret: &Secret) -> Self {
-        todo!()
+        Self::Sha256(sha256(secret))
     }
 
     /// Reads `$sha256$…`.
@@ -49,7 +61,16 @@ impl SecretHash {
     /// # Errors
     /// [`SecretError::UnknownForm`].
     pub fn parse(text: &str) -> Result<Self, SecretError> {
-        todo!()
+        let encoded = text.strip_prefix(SHA256_FORM).ok_or(SecretError::UnknownForm)?;
+        let digest = BASE64URL_NOPAD.decode(encoded.as_bytes()).map_err(|_| SecretError::UnknownForm)?;
+        digest.try_into().map(Self::Sha256).map_err(|_| SecretError::UnknownForm)
+    }
+
+    /// As [`SecretHash::parse`] reads it, for the one place that shows it to an operator.
+    pub fn expose(&self) -> String {
+        match self {
+            Self::Sha256(digest) => format!("{SHA256_FORM}{}", BASE64URL_NOPAD.encode(digest)),
+        }
     }
 }
 
@@ -58,13 +79,33 @@ impl SecretHash {
 /// # Errors
 /// [`SecretError::TooShort`], [`SecretError::TooUniform`].
 pub fn check_strength(secret: &Secret) -> Result<(), SecretError> {
-    todo!()
+    let text = String::from_utf8_lossy(secret.expose());
+    if text.chars().count() < CHARACTERS_MIN {
+        return Err(SecretError::TooShort);
+    }
+    let mut seen = [false; 256];
+    secret.expose().iter().for_each(|&byte| seen[usize::from(byte)] = true);
+    let different = seen.iter().filter(|&&seen| seen).count();
+    if different < DIFFERENT_MIN { Err(SecretError::TooUniform) } else { Ok(()) }
 }
 
-/// Whether `secret` is one of `hashes`. One digest and at least one comparison in constant time, whatever `hashes` holds, so that an unknown
-/// client (no hashes) costs what a known one does (A07): always as many comparisons as a client may have secrets.
+/// Whether `secret` is one of `hashes`. One digest, and always as many comparisons in constant time as a client may have
+/// secrets, so that an unknown client (no hashes) costs what a known one does (A07), and a second secret what the first does.
 pub fn verify(secret: &Secret, hashes: &[SecretHash]) -> bool {
-    todo!()
+    const NOBODYS: SecretHash = SecretHash::Sha256([0; 32]);
+    let presented = sha256(secret);
+    let mut proven = Choice::from(0);
+    for place in 0..hashes.len().max(SECRETS_MAX) {
+        let SecretHash::Sha256(kept) = hashes.get(place).unwrap_or(&NOBODYS);
+        let registered = Choice::from(u8::from(place < hashes.len()));
+        proven |= kept.ct_eq(&presented) & registered;
+    }
+    proven.into()
+}
+
+fn sha256(secret: &Secret) -> [u8; 32] {
+    let digest = digest::digest(&digest::SHA256, secret.expose());
+    std::array::from_fn(|at| digest.as_ref()[at])
 }
 
 impl fmt::Debug for Secret {
@@ -76,5 +117,86 @@ impl fmt::Debug for Secret {
 impl fmt::Debug for SecretHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SecretHash(…)")
+    }
+}
+
+impl fmt::Display for SecretError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::UnknownForm => "not of the form $sha256$ and 43 characters of base64url",
+            Self::TooShort => "fewer than 32 characters",
+            Self::TooUniform => "fewer than 8 different characters",
+        })
+    }
+}
+
+impl std::error::Error for SecretError {}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    // `printf abc | sha256sum`.
+    const ABC: &str = "$sha256$ungWv48Bz-pBQUDeXa4iI7ADYaOWF3qctBD_YfIAFa0";
+
+    #[test]
+    fn a_hash_reads_as_it_is_written() {
+        let hash = SecretHash::of(&Secret::new(b"abc"));
+        assert_eq!(hash.expose(), ABC);
+        assert_eq!(SecretHash::parse(ABC), Ok(hash));
+    }
+
+    #[test]
+    fn what_is_no_hash_is_refused() {
+        let padded = format!("{ABC}=");
+        for text in
+            ["", "abc", "$sha256$", &ABC[..ABC.len() - 1], &padded, &ABC[1..], "$2b$12$abc", &ABC.replace('-', "+")]
+        {
+            assert_eq!(SecretHash::parse(text), Err(SecretError::UnknownForm), "{text}");
+        }
+    }
+
+    #[test]
+    fn a18_any_registered_secret_is_good_and_no_other() {
+        let hashes: Vec<_> = ["one", "two", "three", "four"].map(|s| SecretHash::of(&Secret::new(s.as_bytes()))).into();
+        for secret in ["one", "two", "three", "four"] {
+            assert!(verify(&Secret::new(secret.as_bytes()), &hashes));
+            assert!(!verify(&Secret::new(secret.as_bytes()), &[]));
+        }
+        assert!(!verify(&Secret::new(b"five"), &hashes) && !verify(&Secret::new(b""), &hashes));
+        // A hash of zeros is a hash like another: whoever registers it has locked the client, not opened it.
+        assert!(!verify(&Secret::new(b"one"), &[SecretHash::Sha256([0; 32])]));
+    }
+
+    #[test]
+    fn a_secret_that_could_be_guessed_is_refused() {
+        let check = |text: &str| check_strength(&Secret::new(text.as_bytes()));
+        assert_eq!(check("demo-secret"), Err(SecretError::TooShort));
+        assert_eq!(check("0123456789abcdef0123456789abcde"), Err(SecretError::TooShort));
+        assert_eq!(check(&"é".repeat(31)), Err(SecretError::TooShort));
+        assert_eq!(check(&"password".repeat(4)), Err(SecretError::TooUniform));
+        assert_eq!(check("9f86d081884c7d659a2feaa0c55ad015"), Ok(()));
+    }
+
+    #[test]
+    fn nothing_of_a_secret_is_printed() {
+        let secret = Secret::new(b"hush");
+        assert_eq!(format!("{secret:?} {:?}", SecretHash::of(&secret)), "Secret(…) SecretHash(…)");
+    }
+
+    proptest! {
+        #[test]
+        fn hashes_round_trip(digest: [u8; 32]) {
+            let hash = SecretHash::Sha256(digest);
+            prop_assert_eq!(SecretHash::parse(&hash.expose()), Ok(hash));
+        }
+
+        #[test]
+        fn random_secrets_are_strong(bytes: [u8; 32]) {
+            let secret = Secret::new(BASE64URL_NOPAD.encode(&bytes).as_bytes());
+            prop_assert_eq!(check_strength(&secret), Ok(()));
+        }
     }
 }

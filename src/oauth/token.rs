@@ -188,6 +188,14 @@ impl Token {
     }
 }
 
+impl Confirmation {
+    /// The type of a token with this confirmation: `DPoP` where it is bound by a proof of a key (RFC 9449 section 5), else
+    /// `Bearer`, also where a certificate binds it (RFC 8705 section 3).
+    pub fn token_type(confirmation: Option<&Self>) -> &'static str {
+        if confirmation.is_some_and(|bound| bound.jkt.is_some()) { "DPoP" } else { "Bearer" }
+    }
+}
+
 impl TokenRecord {
     /// `iat` and `nbf`: whole seconds.
     pub fn issued_at_seconds(&self) -> u64 {

@@ -1,10 +1,75 @@
 //! The successful token response: RFC 6749 section 5.1, rows K01 to K04, K10.
 
 use super::grant::Grant;
+use super::json::push_decimal;
 use super::time::Lifetime;
 use super::token::{Confirmation, Token};
 
-/// The JSON body.
+/// The JSON body. `scope` is always told where there is one: "OPTIONAL, if identical to the scope requested by the client;
+/// otherwise, REQUIRED."
 pub fn body(token: &Token, lifetime: Lifetime, grant: &Grant, confirmation: Option<&Confirmation>) -> Vec<u8> {
-    todo!()
+    let (token, scope) = (token.expose(), grant.scope().as_str());
+    let mut out = Vec::with_capacity(96 + token.len() + scope.len());
+    // Tokens and scopes hold no character that JSON escapes: their grammars leave out quote, backslash and controls.
+    out.extend_from_slice(b"{\"access_token\":\"");
+    out.extend_from_slice(token.as_bytes());
+    out.extend_from_slice(b"\",\"token_type\":\"");
+    out.extend_from_slice(Confirmation::token_type(confirmation).as_bytes());
+    out.extend_from_slice(b"\",\"expires_in\":");
+    push_decimal(&mut out, u64::from(lifetime.seconds()));
+    if !scope.is_empty() {
+        out.extend_from_slice(b",\"scope\":\"");
+        out.extend_from_slice(scope.as_bytes());
+        out.push(b'"');
+    }
+    out.push(b'}');
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::{Map, Value, json};
+
+    use super::super::client::ClientId;
+    use super::super::grant::GrantParts;
+    use super::super::keys::{KeyId, ServiceKey};
+    use super::super::scope::Scope;
+    use super::super::time::Timestamp;
+    use super::super::token::Page;
+    use super::*;
+
+    fn token() -> Token {
+        let key = ServiceKey::new(KeyId(1), Timestamp::from_unix_seconds(0), &[1; 32]);
+        Token::make("jt", &key, Page { dead_second: 9, number: 1 }, &[7; 20]).0
+    }
+
+    fn grant(scope: &str) -> Arc<Grant> {
+        let (client_id, scope) = (ClientId::new("billing"), Scope::parse(scope).unwrap());
+        Grant::new(GrantParts { audience: vec![], claims: Map::new(), client_id, scope, subject: "billing".into() })
+    }
+
+    fn value(scope: &str, confirmation: Option<&Confirmation>) -> Value {
+        serde_json::from_slice(&body(&token(), Lifetime::from_seconds(3600), &grant(scope), confirmation)).unwrap()
+    }
+
+    #[test]
+    fn k01_k02_k03_k10_the_body_holds_these_members_and_no_other() {
+        let access_token = token().expose().to_string();
+        let plain = json!({"access_token": access_token, "token_type": "Bearer", "expires_in": 3600});
+        assert_eq!(value("", None), plain);
+        let by_certificate = Confirmation { x5t_s256: Some([1; 32]), jkt: None };
+        assert_eq!(value("", Some(&by_certificate)), plain);
+        let by_key = Confirmation { x5t_s256: None, jkt: Some([1; 32]) };
+        let scoped =
+            json!({"access_token": access_token, "token_type": "DPoP", "expires_in": 3600, "scope": "!#[ a ~"});
+        assert_eq!(value("~ a !#[", Some(&by_key)), scoped);
+    }
+
+    #[test]
+    fn k04_the_token_is_a_b64token() {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte);
+        assert!(token().expose().bytes().all(allowed));
+    }
 }
