@@ -13,3 +13,7 @@ pub mod random;
 pub mod telemetry;
 
 pub mod store;
+
+pub mod actors;
+
+pub mod http;

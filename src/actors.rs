@@ -1,0 +1,106 @@
+//! The workers of the house: tasks that own state, or gather batches, and are reached only through handles.
+//!
+//! # Invariants
+//! - **Arrows point down.** An actor holds a store, never another actor's handle: with bounded mailboxes a circle of asks is a
+//!   deadlock.
+//! - **Messages stay home.** A message type is private to its file; a handle's method is the only way to send one.
+//! - **Every queue has a limit.** A full mailbox refuses at once with [`ActorError::Overloaded`].
+//! - **The inbox outlives its actor.** A panic costs the batch in hand, never the queue.
+//! - **Nobody hangs.** Each ask has a [`Deadline`]; a dropped reply says [`ActorError::Lost`].
+//! - **One thread.** A worker's actors and handles live and die on its thread; nothing here is `Send`.
+//!
+//! # What is *not* here
+//! No HTTP type, no Redis command, no metric name.
+//!
+//! # To add an actor
+//! Copy the shape of [`minter`], name it as a noun of agency, spawn it in `worker.rs`, draw its arrow in ARCHITECTURE.md.
+
+pub mod authenticator;
+pub(crate) mod deadlines;
+pub mod inspector;
+pub(crate) mod mailbox;
+pub mod minter;
+pub mod revoker;
+pub mod supervisor;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use self::deadlines::Deadlines;
+use self::mailbox::{Capacity, Mailbox, mailbox};
+use self::supervisor::{Actor, Supervised, supervise};
+use crate::store::StoreError;
+use crate::telemetry::labels::ActorName;
+use crate::telemetry::metrics::Metrics;
+
+/// The moment after which a request is not worth an answer any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Deadline(Instant);
+
+/// Why an actor gave no answer. None of it says anything about a client or a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ActorError {
+    /// Its mailbox is full: nothing was done.
+    Overloaded,
+    /// The deadline passed first: it may still be done.
+    TimedOut,
+    /// The actor died with the message: it may have been done.
+    Lost,
+    /// The store could not say.
+    Store(StoreError),
+}
+
+/// What every actor of a worker shares: the sweep of overdue asks, the metrics, how much may wait.
+#[derive(Clone, Debug)]
+pub(crate) struct Surroundings {
+    pub(crate) deadlines: Deadlines,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) capacity: Capacity,
+}
+
+impl Surroundings {
+    /// A supervised actor's mailbox and task.
+    fn start<M: 'static, A: Actor<M>>(
+        &self,
+        name: ActorName,
+        make: impl FnMut() -> A + 'static,
+    ) -> (Mailbox<M>, Supervised) {
+        let (mailbox, inbox) = mailbox(self.capacity, self.deadlines.clone(), self.metrics.mailbox(name));
+        let metrics = self.metrics.clone();
+        (mailbox, Box::pin(supervise(name, inbox, make, move |name| metrics.actor_restarted(name))))
+    }
+}
+
+impl Deadline {
+    /// `timeout` from `start` on.
+    pub fn after(start: Instant, timeout: Duration) -> Self {
+        Self(start + timeout)
+    }
+
+    /// The moment.
+    pub fn instant(self) -> Instant {
+        self.0
+    }
+}
+
+impl From<StoreError> for ActorError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl fmt::Display for ActorError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Overloaded => f.write_str("overloaded"),
+            Self::TimedOut => f.write_str("the deadline passed"),
+            Self::Lost => f.write_str("an actor died with the request"),
+            Self::Store(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for ActorError {}

@@ -1,0 +1,174 @@
+//! Authenticates clients: presented credentials come in, a registered client goes out.
+//!
+//! Invariant: an unknown client costs what a known one does, and no answer tells the two apart; why one was refused is for
+//! metrics and logs alone.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use super::mailbox::{Inbox, Mailbox, Reply};
+use super::supervisor::{Actor, Supervised};
+use super::{ActorError, Deadline, Surroundings};
+use crate::oauth::client::{AuthMethod, Client, ClientId, Clients};
+use crate::oauth::credentials::{PresentedCredentials, PresentedMethod, SecretReading, Unproven};
+use crate::oauth::secret;
+use crate::telemetry::labels::ActorName;
+
+/// Messages that an authenticator takes at once; it waits for nothing between them.
+const BATCH_MAX: usize = 256;
+
+/// Asks who somebody is. Cheap to clone; after the last drop the authenticator empties its inbox and stops.
+#[derive(Clone, Debug)]
+pub struct AuthenticatorHandle {
+    mailbox: Mailbox<Authenticate>,
+    clients: Arc<ArcSwap<Clients>>,
+}
+
+/// What became of an authentication.
+#[derive(Clone, Debug)]
+pub enum Authentication {
+    /// The client has proved who it is.
+    Proven(Arc<Client>),
+    /// It has not. One answer to the client, whatever the reason.
+    Refused(Refusal),
+}
+
+/// Why an authentication was refused, and of whom, where the name is a registered one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Why.
+    pub reason: RefusalReason,
+    /// The registered client that was named; `None` where no such client is registered or none was named.
+    pub client_id: Option<ClientId>,
+}
+
+/// Why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefusalReason {
+    /// No client of that id is registered.
+    UnknownClient,
+    /// None of the client's secrets.
+    WrongSecret,
+    /// The client is disabled.
+    ClientDisabled,
+    /// Registered for another method (row A14).
+    MethodNotRegistered,
+    /// An Authorization header that cannot be read.
+    Malformed,
+    /// Nothing was presented.
+    Missing,
+}
+
+struct Authenticate {
+    presented: PresentedCredentials,
+    reply: Reply<Authentication>,
+}
+
+struct Authenticator {
+    clients: Arc<ArcSwap<Clients>>,
+}
+
+impl AuthenticatorHandle {
+    /// An authenticator in these surroundings, and the task that it is.
+    pub(crate) fn start(around: &Surroundings, clients: Arc<ArcSwap<Clients>>) -> (Self, Supervised) {
+        let registry = clients.clone();
+        let (mailbox, task) =
+            around.start(ActorName::Authenticator, move || Authenticator { clients: registry.clone() });
+        (Self { mailbox, clients }, task)
+    }
+
+    /// Who presented these credentials.
+    ///
+    /// # Errors
+    /// [`ActorError`]: nobody has looked.
+    pub async fn authenticate(
+        &self,
+        by: Deadline,
+        presented: PresentedCredentials,
+    ) -> Result<Authentication, ActorError> {
+        self.mailbox.ask(by, |reply| Authenticate { presented, reply }).await
+    }
+
+    /// As [`AuthenticatorHandle::authenticate`], in the lane that load on the other endpoints cannot fill.
+    ///
+    /// # Errors
+    /// [`ActorError`].
+    pub async fn authenticate_for_revocation(
+        &self,
+        by: Deadline,
+        presented: PresentedCredentials,
+    ) -> Result<Authentication, ActorError> {
+        self.mailbox.ask_reserved(by, |reply| Authenticate { presented, reply }).await
+    }
+
+    /// The registry as it is now.
+    pub fn clients(&self) -> Arc<Clients> {
+        self.clients.load_full()
+    }
+}
+
+impl Actor<Authenticate> for Authenticator {
+    async fn run(self, inbox: &mut Inbox<Authenticate>) {
+        while let Some(batch) = inbox.next_batch(BATCH_MAX).await {
+            let clients = self.clients.load();
+            for Authenticate { presented, reply } in batch {
+                if reply.is_awaited() {
+                    reply.send(Ok(judge(&clients, &presented)));
+                }
+            }
+        }
+    }
+}
+
+fn judge(clients: &Clients, presented: &PresentedCredentials) -> Authentication {
+    match presented {
+        PresentedCredentials::Secret { method, first, second } => {
+            let first = judge_secret(clients, *method, first);
+            match (first, second) {
+                (Authentication::Refused(refusal), Some(second)) => match judge_secret(clients, *method, second) {
+                    Authentication::Refused(_) => Authentication::Refused(refusal),
+                    proven @ Authentication::Proven(_) => proven,
+                },
+                (first, _) => first,
+            }
+        }
+        // A Bearer token is judged by the Inspector; here it proves nothing.
+        PresentedCredentials::Bearer(_) => refused(RefusalReason::Missing, None),
+        PresentedCredentials::Unproven(Unproven::Missing) => refused(RefusalReason::Missing, None),
+        PresentedCredentials::Unproven(Unproven::Malformed) => refused(RefusalReason::Malformed, None),
+        PresentedCredentials::Unproven(Unproven::Unsupported) => refused(RefusalReason::MethodNotRegistered, None),
+    }
+}
+
+fn judge_secret(clients: &Clients, method: PresentedMethod, reading: &SecretReading) -> Authentication {
+    let client = clients.get(reading.client_id.as_str());
+    // Verified first, and against nothing where nobody is registered: the same work whoever is named.
+    let hashes = client.map_or(&[][..], |client| &client.registration().secrets);
+    let proven = secret::verify(&reading.secret, hashes);
+    let Some(client) = client else {
+        return refused(RefusalReason::UnknownClient, None);
+    };
+    let registration = client.registration();
+    let reason = if !proven {
+        RefusalReason::WrongSecret
+    } else if registration.disabled {
+        RefusalReason::ClientDisabled
+    } else if registration.strict_auth_method && !matches_method(registration.auth_method, method) {
+        RefusalReason::MethodNotRegistered
+    } else {
+        return Authentication::Proven(client.clone());
+    };
+    refused(reason, Some(client.id().clone()))
+}
+
+fn matches_method(registered: AuthMethod, presented: PresentedMethod) -> bool {
+    matches!(
+        (registered, presented),
+        (AuthMethod::ClientSecretBasic, PresentedMethod::Basic) | (AuthMethod::ClientSecretPost, PresentedMethod::Post)
+    )
+}
+
+fn refused(reason: RefusalReason, client_id: Option<ClientId>) -> Authentication {
+    Authentication::Refused(Refusal { reason, client_id })
+}

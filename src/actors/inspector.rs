@@ -1,0 +1,124 @@
+//! Looks tokens up, in batches: an address comes in, what the store holds there goes out.
+//!
+//! Invariants: equal questions of a batch are asked once; a token is live only before its own expiry, whatever the store keeps;
+//! a fault of the store is never an answer about a token.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+use super::mailbox::{Inbox, Mailbox, Reply};
+use super::supervisor::{Actor, Supervised};
+use super::{ActorError, Deadline, Surroundings};
+use crate::clock::Clock;
+use crate::oauth::time::Timestamp;
+use crate::oauth::token::{TokenAddress, TokenRecord};
+use crate::store::{Lookup, TokenStore};
+use crate::telemetry::labels::ActorName;
+
+/// Asks after tokens. Cheap to clone; after the last drop the inspector empties its inbox and stops.
+#[derive(Clone, Debug)]
+pub struct InspectorHandle(Mailbox<Inspect>);
+
+/// What is known of a token.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Inspection {
+    /// It is in the store and has not expired.
+    Live(TokenRecord),
+    /// It is no live token.
+    Inactive(Reason),
+}
+
+/// Why a token is not live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// The store has no record: revoked, expired, or never accepted.
+    NotFound,
+    /// Its end has come.
+    Expired,
+    /// What lies at its address was not sealed for it.
+    Seal,
+}
+
+/// What an inspector is told.
+#[derive(Clone, Debug)]
+pub struct InspectorOptions {
+    /// Questions in one round trip to the store.
+    pub batch_max: usize,
+    /// Where time comes from.
+    pub clock: Clock,
+}
+
+struct Inspect {
+    address: TokenAddress,
+    reply: Reply<Inspection>,
+}
+
+struct Inspector<S> {
+    store: S,
+    options: InspectorOptions,
+}
+
+impl InspectorHandle {
+    /// An inspector in these surroundings, and the task that it is.
+    pub(crate) fn start<S: TokenStore + Clone>(
+        around: &Surroundings,
+        store: S,
+        options: InspectorOptions,
+    ) -> (Self, Supervised) {
+        let make = move || Inspector { store: store.clone(), options: options.clone() };
+        let (mailbox, task) = around.start(ActorName::Inspector, make);
+        (Self(mailbox), task)
+    }
+
+    /// What is known of the token at `address`.
+    ///
+    /// # Errors
+    /// [`ActorError`]: nothing is known.
+    pub async fn inspect(&self, by: Deadline, address: TokenAddress) -> Result<Inspection, ActorError> {
+        self.0.ask(by, |reply| Inspect { address, reply }).await
+    }
+}
+
+impl<S: TokenStore> Actor<Inspect> for Inspector<S> {
+    async fn run(self, inbox: &mut Inbox<Inspect>) {
+        while let Some(mut batch) = inbox.next_batch(self.options.batch_max).await {
+            batch.retain(|inspect| inspect.reply.is_awaited());
+            let (questions, askers) = distinct(batch);
+            let found = self.store.find(questions).await;
+            let now = Timestamp::from_unix_millis(self.options.clock.unix_millis());
+            for (replies, found) in askers.into_iter().zip(found) {
+                let answer = found.map(|lookup| judge(lookup, now)).map_err(ActorError::from);
+                for reply in replies {
+                    reply.send(answer.clone());
+                }
+            }
+        }
+    }
+}
+
+/// Each address once, in the order of first asking, and who asked for it.
+fn distinct(batch: Vec<Inspect>) -> (Vec<TokenAddress>, Vec<Vec<Reply<Inspection>>>) {
+    let mut places: HashMap<TokenAddress, usize> = HashMap::with_capacity(batch.len());
+    let mut questions = Vec::with_capacity(batch.len());
+    let mut askers: Vec<Vec<Reply<Inspection>>> = Vec::with_capacity(batch.len());
+    for Inspect { address, reply } in batch {
+        match places.entry(address) {
+            Entry::Occupied(place) => askers[*place.get()].push(reply),
+            Entry::Vacant(place) => {
+                place.insert(questions.len());
+                questions.push(address);
+                askers.push(vec![reply]);
+            }
+        }
+    }
+    (questions, askers)
+}
+
+fn judge(lookup: Lookup, now: Timestamp) -> Inspection {
+    match lookup {
+        Lookup::Found(record) if record.has_expired(now) => Inspection::Inactive(Reason::Expired),
+        Lookup::Found(record) => Inspection::Live(record),
+        Lookup::NotFound => Inspection::Inactive(Reason::NotFound),
+        Lookup::SealBroken => Inspection::Inactive(Reason::Seal),
+    }
+}

@@ -1,0 +1,92 @@
+//! HTTP: listeners, connections, the router, one file an endpoint, and the one place where a failure becomes a response.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+
+use crate::actors::authenticator::AuthenticatorHandle;
+use crate::actors::inspector::InspectorHandle;
+use crate::actors::minter::MinterHandle;
+use crate::actors::revoker::RevokerHandle;
+use crate::clock::Clock;
+use crate::lifecycle::Health;
+use crate::oauth::keys::ServiceKeys;
+use crate::oauth::metadata::Issuer;
+use crate::oauth::time::Lifetime;
+use crate::telemetry::failures::AuthenticationFailures;
+use crate::telemetry::metrics::Metrics;
+
+/// What the endpoints of a worker work with: the handles of its actors, and what the process shares.
+#[derive(Clone, Debug)]
+pub struct Services {
+    /// Who is asking.
+    pub authenticator: AuthenticatorHandle,
+    /// Makes tokens.
+    pub minter: MinterHandle,
+    /// Looks tokens up.
+    pub inspector: InspectorHandle,
+    /// Takes tokens back.
+    pub revoker: RevokerHandle,
+    /// What the process shares.
+    pub shared: Arc<Shared>,
+}
+
+/// What all workers and listeners share.
+#[derive(Debug)]
+pub struct Shared {
+    /// The service's keys, as they are now.
+    pub keys: Arc<ArcSwap<ServiceKeys>>,
+    /// Who this server is.
+    pub issuer: Issuer,
+    /// Stands before each token.
+    pub token_prefix: Arc<str>,
+    /// Lifetime of tokens whose client has none of its own.
+    pub lifetime: Lifetime,
+    /// Bearer token of `/admin/`, as it is now; `None`: `/admin/` is not switched on.
+    pub admin_token: ArcSwap<Option<crate::oauth::secret::Secret>>,
+    /// Limits and timers.
+    pub limits: Limits,
+    /// Which requests get a log line.
+    pub log_requests: LogRequests,
+    /// Where time comes from.
+    pub clock: Clock,
+    /// Alive, ready, draining.
+    pub health: Arc<Health>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// Failed authentications, for the minute's log line.
+    pub failures: Arc<AuthenticationFailures>,
+}
+
+/// Which requests get a log line (`log.requests`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogRequests {
+    /// None.
+    None,
+    /// Those that failed.
+    Failures,
+    /// All.
+    All,
+}
+
+/// Limits and timers of connections and requests (`[limits]`).
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Largest body.
+    pub body_bytes_max: usize,
+    /// Connections of a listener in all.
+    pub connections_max: usize,
+    /// Connections of one IPv4 address or IPv6 /64; 0: no limit.
+    pub connections_per_source_max: usize,
+    /// From the moment a request is read whole.
+    pub request_deadline: Duration,
+    /// A head, from its first byte.
+    pub header_timeout: Duration,
+    /// A body, in all.
+    pub body_timeout: Duration,
+    /// Before and between requests.
+    pub idle_timeout: Duration,
+    /// Age after which a connection is asked to close; zero: never.
+    pub connection_age: Duration,
+}

@@ -1,0 +1,194 @@
+//! The closed sets behind every metric label.
+
+/// A closed set of label values.
+pub trait Label: Copy + 'static {
+    /// The name of the label.
+    const NAME: &'static str;
+    /// All values, in the order of [`Label::index`].
+    const ALL: &'static [Self];
+
+    /// The place of the value in [`Label::ALL`].
+    fn index(self) -> usize;
+
+    /// The value as it stands in a series.
+    fn as_str(self) -> &'static str;
+}
+
+macro_rules! label {
+    ($(#[$doc:meta])* $name:ident, $label:literal, { $($variant:ident = $text:literal),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum $name { $(#[doc = concat!("`", $text, "`.")] $variant),+ }
+
+        impl Label for $name {
+            const NAME: &'static str = $label;
+            const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            fn index(self) -> usize {
+                self as usize
+            }
+
+            fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text),+ }
+            }
+        }
+    };
+}
+
+label! {
+    /// Which endpoint answered.
+    Endpoint, "endpoint", {
+        Token = "token", Introspect = "introspect", Revoke = "revoke", Metadata = "metadata", Alive = "alive",
+        Ready = "ready", Metrics = "metrics", AdminIntrospect = "admin_introspect", Other = "other",
+    }
+}
+
+label! {
+    /// The status codes that this service sends.
+    Code, "code", {
+        Ok = "200", NotModified = "304", BadRequest = "400", Unauthorized = "401", Forbidden = "403", NotFound = "404",
+        MethodNotAllowed = "405", RequestTimeout = "408", ContentTooLarge = "413", UriTooLong = "414",
+        UnsupportedMediaType = "415", ExpectationFailed = "417", TooManyRequests = "429", HeadersTooLarge = "431",
+        InternalServerError = "500", ServiceUnavailable = "503",
+    }
+}
+
+label! {
+    /// The class of a status code.
+    CodeClass, "code_class", { Success = "2xx", ClientError = "4xx", ServerError = "5xx" }
+}
+
+label! {
+    /// What became of a token request.
+    TokenOutcome, "outcome", {
+        Issued = "issued", InvalidRequest = "invalid_request", InvalidClient = "invalid_client",
+        UnauthorizedClient = "unauthorized_client", UnsupportedGrantType = "unsupported_grant_type",
+        InvalidScope = "invalid_scope", InvalidTarget = "invalid_target", Overloaded = "overloaded",
+        StoreUnavailable = "store_unavailable", StoreFull = "store_full", Deadline = "deadline",
+        RateLimited = "rate_limited", QuotaExceeded = "quota_exceeded", NotBefore = "not_before",
+        ServerError = "server_error",
+    }
+}
+
+label! {
+    /// What became of an introspection; the inactive ones by reason.
+    IntrospectionOutcome, "outcome", {
+        Active = "active", Malformed = "malformed", Forged = "forged", Expired = "expired", NotFound = "not_found",
+        NotForCaller = "not_for_caller", ClientGone = "client_gone", ClientDisabled = "client_disabled",
+        NotBefore = "not_before", Seal = "seal", InvalidRequest = "invalid_request", InvalidClient = "invalid_client",
+        InvalidToken = "invalid_token", InsufficientScope = "insufficient_scope", AccessDenied = "access_denied",
+        Overloaded = "overloaded", StoreUnavailable = "store_unavailable", Deadline = "deadline",
+        RateLimited = "rate_limited", ServerError = "server_error",
+    }
+}
+
+label! {
+    /// What became of a revocation.
+    RevocationOutcome, "outcome", {
+        Revoked = "revoked", NotFound = "not_found", NotOwner = "not_owner", InvalidRequest = "invalid_request",
+        InvalidClient = "invalid_client", Overloaded = "overloaded", StoreUnavailable = "store_unavailable",
+        Deadline = "deadline", RateLimited = "rate_limited", ServerError = "server_error",
+    }
+}
+
+label! {
+    /// How a client presented its proof.
+    AuthMethod, "auth_method", {
+        Basic = "client_secret_basic", Post = "client_secret_post", Bearer = "bearer", None = "none",
+    }
+}
+
+label! {
+    /// What became of a client's authentication.
+    AuthOutcome, "outcome", {
+        Success = "success", UnknownClient = "unknown_client", WrongSecret = "wrong_secret",
+        SecretExpired = "secret_expired", ClientDisabled = "client_disabled",
+        MethodNotRegistered = "method_not_registered", Malformed = "malformed", Missing = "missing",
+        RateLimited = "rate_limited", Unavailable = "unavailable",
+    }
+}
+
+label! {
+    /// What a store was asked to do.
+    StoreOperation, "operation", { Save = "save", Find = "find", Delete = "delete" }
+}
+
+label! {
+    /// Why a store could not.
+    StoreErrorKind, "kind", {
+        Unavailable = "unavailable", Timeout = "timeout", Broken = "broken", Oom = "oom", NotServing = "not_serving",
+        WritesStopped = "writes_stopped", Denied = "denied", Refused = "refused", Record = "record", Internal = "internal",
+    }
+}
+
+label! {
+    /// Why a record was not believed.
+    RecordRefusal, "reason", {
+        Seal = "seal", Version = "version", GrantMissing = "grant_missing", GrantSeal = "grant_seal",
+    }
+}
+
+label! {
+    /// What a connection to the store is doing.
+    StoreConnectionState, "state", { Up = "up", Down = "down" }
+}
+
+label! {
+    /// The actors.
+    ActorName, "actor", {
+        Authenticator = "authenticator", Minter = "minter", Inspector = "inspector", Revoker = "revoker",
+    }
+}
+
+label! {
+    /// The listeners.
+    Listener, "listener", { Public = "public", Admin = "admin" }
+}
+
+label! {
+    /// Why a connection was refused.
+    ConnectionRefusal, "reason", { Total = "total", Source = "source", OpenFiles = "open_files" }
+}
+
+label! {
+    /// What can be reloaded.
+    ReloadSubject, "subject", {
+        Clients = "clients", Keys = "keys", Certificates = "certificates", Secrets = "secrets", Log = "log",
+    }
+}
+
+label! {
+    /// What a service key does.
+    KeyState, "state", { Waiting = "waiting", Active = "active", Verifying = "verifying" }
+}
+
+impl Code {
+    /// The label of a status code; one that this service does not send counts as 500.
+    pub fn of(status: u16) -> Self {
+        let found = Self::ALL.iter().find(|code| code.as_str().parse() == Ok(status));
+        found.copied().unwrap_or(Self::InternalServerError)
+    }
+
+    /// Its class; a 304 counts as success.
+    pub fn class(self) -> CodeClass {
+        match self.as_str().as_bytes()[0] {
+            b'2' | b'3' => CodeClass::Success,
+            b'4' => CodeClass::ClientError,
+            _ => CodeClass::ServerError,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_index_is_a_place_in_all() {
+        for (place, endpoint) in Endpoint::ALL.iter().enumerate() {
+            assert_eq!(endpoint.index(), place);
+        }
+        assert_eq!((Code::of(503), Code::of(299)), (Code::ServiceUnavailable, Code::InternalServerError));
+        assert_eq!(Code::NotModified.class(), CodeClass::Success);
+    }
+}
