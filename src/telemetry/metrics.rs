@@ -78,6 +78,9 @@ pub struct Metrics {
     reload_last_success_timestamp: Family<Gauge>,
 }
 
+/// The one histogram that counts items and not seconds.
+pub const BATCH_SIZE: &str = "jeton_store_batch_size";
+
 /// Names and help texts of every metric, for the exporter's `# HELP` lines and for the tests.
 pub const DESCRIPTIONS: &[(&str, &str)] = &[
     ("jeton_http_requests_total", "HTTP requests answered, by endpoint and status code."),
@@ -88,7 +91,7 @@ pub const DESCRIPTIONS: &[(&str, &str)] = &[
     ("jeton_revocations_total", "Revocations, by outcome."),
     ("jeton_client_authentications_total", "Client authentications, by method and outcome."),
     ("jeton_store_operation_duration_seconds", "One batch's round trip to the store, by operation."),
-    ("jeton_store_batch_size", "Items in one batch to the store, by operation."),
+    (BATCH_SIZE, "Items in one batch to the store, by operation."),
     ("jeton_store_errors_total", "Items that the store could not answer, by operation and kind."),
     ("jeton_store_records_refused_total", "Records that were not believed, by reason."),
     ("jeton_store_up", "1 when every worker's connection to the store is up."),
@@ -152,7 +155,7 @@ impl Metrics {
                 names.counter("jeton_client_authentications_total"),
             ),
             store_duration: Family::new::<StoreOperation>(names.histogram("jeton_store_operation_duration_seconds")),
-            store_batch_size: Family::new::<StoreOperation>(names.histogram("jeton_store_batch_size")),
+            store_batch_size: Family::new::<StoreOperation>(names.histogram(BATCH_SIZE)),
             store_errors: Family2::new::<StoreOperation, StoreErrorKind>(names.counter("jeton_store_errors_total")),
             store_records_refused: Family::new::<RecordRefusal>(names.counter("jeton_store_records_refused_total")),
             store_up: names.gauge("jeton_store_up")(vec![]),
@@ -281,10 +284,15 @@ impl Metrics {
     }
 }
 
-/// The state of one service key.
-pub fn key_info(recorder: &dyn Recorder, key_id: u8, state: KeyState, holds: bool) {
-    let labels = vec![KeyLabel::new("key_id", key_id.to_string()), KeyLabel::new(KeyState::NAME, state.as_str())];
-    Names(recorder).gauge("jeton_key_info")(labels).set(if holds { 1.0 } else { 0.0 });
+/// Which state each service key is in. A key that is gone keeps its series, with 0.
+pub fn key_info(recorder: &dyn Recorder, states: impl IntoIterator<Item = (u8, KeyState)>) {
+    for (key_id, holds) in states {
+        for state in KeyState::ALL {
+            let labels =
+                vec![KeyLabel::new("key_id", key_id.to_string()), KeyLabel::new(KeyState::NAME, state.as_str())];
+            Names(recorder).gauge("jeton_key_info")(labels).set(if *state == holds { 1.0 } else { 0.0 });
+        }
+    }
 }
 
 /// What is running.
