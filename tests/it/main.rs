@@ -1,1 +1,11 @@
+//! The black-box suite of jeton: it starts the real binary and speaks to it over real sockets.
+//!
+//! Each test starts what it needs (a server takes milliseconds) and shares nothing, so all run in parallel. Nothing here waits for a
+//! time: [`harness::wait::until`] waits for a condition.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)] // a test fails by panicking and tells by printing
+
+#[allow(dead_code, unused_imports)] // what the tests to come stand on
+mod harness;
+
+mod smoke;

@@ -1,0 +1,116 @@
+//! HTTP/2 by prior knowledge, through hyper's client.
+
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use http_body_util::{BodyExt, Full};
+use hyper::body::Bytes;
+use hyper::client::conn::http2::{SendRequest, handshake};
+use hyper::http::HeaderValue;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::task::AbortHandle;
+
+use super::expect::Answer;
+use super::request::Request;
+use super::wait::within_patience;
+
+/// One connection. Ends on drop.
+#[derive(Debug)]
+pub(crate) struct Wire {
+    sender: SendRequest<Full<Bytes>>,
+    authority: String,
+    connection: AbortHandle,
+}
+
+impl Wire {
+    /// Connects to a listener.
+    pub(crate) async fn connect(to: SocketAddr) -> Self {
+        let stream = TcpStream::connect(to).await.unwrap_or_else(|error| panic!("cannot connect to {to}: {error}"));
+        stream.set_nodelay(true).unwrap();
+        let (sender, connection) = handshake(Executor, Io(stream)).await.expect("no HTTP/2 handshake");
+        let connection = tokio::spawn(async { drop(connection.await) }).abort_handle();
+        Self { sender, authority: to.to_string(), connection }
+    }
+
+    /// Sends a request and reads its answer.
+    pub(crate) async fn ask(&mut self, request: &Request) -> Answer {
+        self.try_ask(request).await.unwrap_or_else(|error| panic!("no answer over HTTP/2: {error:?}"))
+    }
+
+    /// Sends a request; an error when the server resets the stream or ends the connection.
+    pub(crate) async fn try_ask(&mut self, request: &Request) -> hyper::Result<Answer> {
+        let uri = format!("http://{}{}", self.authority, request.target);
+        let mut built = hyper::Request::builder().method(request.method.as_str()).uri(uri);
+        for (name, value) in &request.headers {
+            built = built.header(name.as_str(), HeaderValue::from_bytes(value).unwrap());
+        }
+        let built = built.body(Full::new(Bytes::from(request.body.clone()))).unwrap();
+        within_patience("an answer over HTTP/2", async {
+            self.sender.ready().await?;
+            let (head, body) = self.sender.send_request(built).await?.into_parts();
+            let headers = head.headers.iter().map(|(name, value)| {
+                (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
+            });
+            let headers = headers.collect();
+            let body = body.collect().await?.to_bytes().to_vec();
+            Ok(Answer { status: head.status.as_u16(), headers, body })
+        })
+        .await
+    }
+
+    /// Another sender on the same connection, for streams beside each other.
+    pub(crate) fn share(&self) -> Self {
+        Self { sender: self.sender.clone(), authority: self.authority.clone(), connection: self.connection.clone() }
+    }
+
+    /// Whether the connection has ended or takes no more requests (GOAWAY).
+    pub(crate) fn is_closed(&self) -> bool {
+        self.sender.is_closed()
+    }
+}
+
+/// Runs hyper's own tasks on the test's runtime, which ends them with the test.
+#[derive(Clone)]
+struct Executor;
+
+impl<F: Future<Output: Send + 'static> + Send + 'static> hyper::rt::Executor<F> for Executor {
+    fn execute(&self, task: F) {
+        tokio::spawn(task);
+    }
+}
+
+/// tokio's socket in hyper's words.
+struct Io(TcpStream);
+
+impl hyper::rt::Read for Io {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        mut cursor: hyper::rt::ReadBufCursor<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        let mut bytes = [0; 4096];
+        let limit = cursor.remaining().min(bytes.len());
+        let mut buffer = ReadBuf::new(&mut bytes[..limit]);
+        let polled = Pin::new(&mut self.0).poll_read(cx, &mut buffer);
+        if let Poll::Ready(Ok(())) = polled {
+            cursor.put_slice(buffer.filled());
+        }
+        polled
+    }
+}
+
+impl hyper::rt::Write for Io {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}

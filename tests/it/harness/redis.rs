@@ -1,0 +1,172 @@
+//! A real `redis-server` of a test's own: on a free port of loopback, with its own folder, ended on drop.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use redis::{Client, Connection, FromRedisValue};
+use rustix::process::Signal;
+use tempfile::TempDir;
+
+use super::ports;
+use super::process::Process;
+use super::wait::until;
+
+/// A running (or stopped, or killed) `redis-server`.
+#[derive(Debug)]
+pub(crate) struct RedisServer {
+    folder: TempDir,
+    port: u16,
+    arguments: Vec<String>,
+    user: Option<(String, String)>,
+    process: Option<Process>,
+}
+
+impl RedisServer {
+    /// Starts one that keeps nothing on disk and never evicts, and waits until it answers.
+    pub(crate) async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// As [`RedisServer::start`] with further arguments of `redis-server`.
+    pub(crate) async fn start_with(arguments: &[&str]) -> Self {
+        let mut server = Self::prepared(arguments);
+        server.start_again().await;
+        server
+    }
+
+    /// One that only user `name` with `password` may use.
+    pub(crate) async fn start_with_user(name: &str, password: &str) -> Self {
+        let mut server = Self::prepared(&[]);
+        let acl = server.folder.path().join("users.acl");
+        std::fs::write(&acl, format!("user default off\nuser {name} on >{password} ~* &* +@all\n")).unwrap();
+        server.arguments = vec!["--aclfile".to_owned(), acl.to_str().unwrap().to_owned()];
+        server.user = Some((name.to_owned(), password.to_owned()));
+        server.start_again().await;
+        server
+    }
+
+    /// Reserves its port and folder, and starts nothing: a Redis that is not there.
+    pub(crate) fn absent() -> Self {
+        Self::prepared(&[])
+    }
+
+    fn prepared(arguments: &[&str]) -> Self {
+        let folder = TempDir::with_prefix("jeton-redis-").unwrap();
+        let arguments = arguments.iter().map(|&argument| argument.to_owned()).collect();
+        Self { folder, port: ports::free(), arguments, user: None, process: None }
+    }
+
+    /// Starts it (again) on the same port, in the same folder, and waits until it answers.
+    pub(crate) async fn start_again(&mut self) {
+        assert!(self.process.is_none(), "redis-server runs already");
+        let mut command = Command::new(binary(self.folder.path()));
+        command.arg("--port").arg(self.port.to_string()).args(["--bind", "127.0.0.1"]);
+        command.arg("--dir").arg(self.folder.path()).arg("--unixsocket").arg(self.socket_path());
+        command.args(["--save", "", "--daemonize", "no", "--maxmemory-policy", "noeviction"]).args(&self.arguments);
+        let mut process = Process::spawn("redis-server", &mut command);
+        until("an answer of redis-server", async || {
+            assert!(process.exited().is_none(), "redis-server ended at once: {:#?}", process.lines());
+            self.try_ping()
+        })
+        .await;
+        self.process = Some(process);
+    }
+
+    /// Starts it again with nothing in it.
+    pub(crate) async fn start_again_empty(&mut self) {
+        for name in ["dump.rdb", "appendonlydir"] {
+            let path = self.folder.path().join(name);
+            let _ = std::fs::remove_file(&path);
+            let _ = std::fs::remove_dir_all(&path);
+        }
+        self.start_again().await;
+    }
+
+    /// Kills it with SIGKILL.
+    pub(crate) fn kill(&mut self) {
+        self.process.take().expect("redis-server does not run").kill();
+    }
+
+    /// Stops it with SIGSTOP: it keeps its connections and answers nothing.
+    pub(crate) fn freeze(&mut self) {
+        self.process.as_mut().expect("redis-server does not run").signal(Signal::STOP);
+    }
+
+    /// Lets it go on with SIGCONT.
+    pub(crate) fn thaw(&mut self) {
+        self.process.as_mut().expect("redis-server does not run").signal(Signal::CONT);
+    }
+
+    /// `redis://…`
+    pub(crate) fn url(&self) -> String {
+        self.url_at(self.port)
+    }
+
+    /// The URL of the same server seen through another port of loopback.
+    pub(crate) fn url_at(&self, port: u16) -> String {
+        let user = self.user.as_ref().map(|(name, password)| format!("{name}:{password}@"));
+        format!("redis://{}127.0.0.1:{port}", user.unwrap_or_default())
+    }
+
+    /// Its port on loopback.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Its unix socket.
+    pub(crate) fn socket_path(&self) -> PathBuf {
+        self.folder.path().join("redis.sock")
+    }
+
+    /// Its folder, where `SAVE` puts `dump.rdb`.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// A connection of the test's own.
+    pub(crate) fn connect(&self) -> Connection {
+        Client::open(self.url()).unwrap().get_connection().expect("redis-server refuses the test")
+    }
+
+    /// Runs one command, words separated by spaces, and reads its reply.
+    pub(crate) fn run<T: FromRedisValue>(&self, command: &str) -> T {
+        let mut words = command.split(' ');
+        let mut built = redis::cmd(words.next().unwrap());
+        for word in words {
+            built.arg(word);
+        }
+        built.query(&mut self.connect()).unwrap_or_else(|error| panic!("{command}: {error}"))
+    }
+
+    /// All keys.
+    pub(crate) fn keys(&self) -> Vec<Vec<u8>> {
+        self.run("KEYS *")
+    }
+
+    fn try_ping(&self) -> Option<()> {
+        let mut connection = Client::open(self.url()).unwrap().get_connection().ok()?;
+        redis::cmd("PING").exec(&mut connection).ok()
+    }
+}
+
+/// `$REDIS_SERVER`, else `redis-server` on the PATH, else `redis-check-rdb` under the name that makes it a server.
+pub(crate) fn binary(folder: &Path) -> PathBuf {
+    if let Some(named) = std::env::var_os("REDIS_SERVER") {
+        return named.into();
+    }
+    if let Some(found) = on_the_path("redis-server") {
+        return found;
+    }
+    let twin =
+        on_the_path("redis-check-rdb").expect("no redis-server: install redis, or set REDIS_SERVER to its binary");
+    let link = folder.join("redis-server");
+    if !link.exists() {
+        std::os::unix::fs::symlink(twin, &link).unwrap();
+    }
+    link
+}
+
+fn on_the_path(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.is_file())
+}
