@@ -22,6 +22,8 @@ pub(crate) mod mailbox;
 pub mod minter;
 pub mod revoker;
 pub mod supervisor;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::sync::Arc;

@@ -124,13 +124,16 @@ impl Actor<Authenticate> for Authenticator {
 fn judge(clients: &Clients, presented: &PresentedCredentials) -> Authentication {
     match presented {
         PresentedCredentials::Secret { method, first, second } => {
-            let first = judge_secret(clients, *method, first);
-            match (first, second) {
-                (Authentication::Refused(refusal), Some(second)) => match judge_secret(clients, *method, second) {
-                    Authentication::Refused(_) => Authentication::Refused(refusal),
-                    proven @ Authentication::Proven(_) => proven,
+            let by_the_rfc = judge_secret(clients, *method, first);
+            match (&by_the_rfc, second) {
+                (Authentication::Refused(_), Some(second)) => match judge_secret(clients, *method, second) {
+                    Authentication::Refused(Refusal {
+                        reason: RefusalReason::UnknownClient | RefusalReason::WrongSecret,
+                        ..
+                    }) => by_the_rfc,
+                    raw => raw,
                 },
-                (first, _) => first,
+                (Authentication::Proven(_), _) | (_, None) => by_the_rfc,
             }
         }
         // A Bearer token is judged by the Inspector; here it proves nothing.

@@ -242,6 +242,28 @@ impl Client {
 }
 
 impl Registration {
+    /// A registration of which nothing but the id was said.
+    pub fn new(client_id: ClientId) -> Self {
+        Self {
+            client_id,
+            client_name: None,
+            secrets: Vec::new(),
+            auth_method: AuthMethod::default(),
+            strict_auth_method: false,
+            scope: Scope::default(),
+            default_scope: None,
+            audience: Vec::new(),
+            default_audience: None,
+            access_token_ttl_seconds: None,
+            subject: None,
+            claims: Map::new(),
+            not_before: None,
+            disabled: false,
+            client_credentials: true,
+            introspection: IntrospectionRight::default(),
+        }
+    }
+
     fn grant(&self, scope: Scope, audience: Vec<String>) -> Arc<Grant> {
         let subject = self.subject.clone().unwrap_or_else(|| self.client_id.as_str().to_string());
         let (claims, client_id) = (self.claims.clone(), self.client_id.clone());
