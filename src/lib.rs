@@ -17,3 +17,5 @@ pub mod store;
 pub mod actors;
 
 pub mod http;
+
+mod worker;

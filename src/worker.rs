@@ -1,0 +1,120 @@
+//! One core: a thread with its own single-threaded runtime, its own actors, its own connection to the store and its own share of
+//! the connections. A request never leaves the worker it arrived on.
+//!
+//! Invariant: every task of a worker is in its set, so when the worker ends nothing of it goes on.
+
+use std::io;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
+use tokio::task::JoinSet;
+
+use crate::actors::Surroundings;
+use crate::actors::authenticator::AuthenticatorHandle;
+use crate::actors::deadlines::Deadlines;
+use crate::actors::inspector::{InspectorHandle, InspectorOptions};
+use crate::actors::mailbox::Capacity;
+use crate::actors::minter::{MinterHandle, MinterOptions};
+use crate::actors::revoker::{RevokerHandle, RevokerOptions};
+use crate::actors::supervisor::CrashLoop;
+use crate::http::{Services, Shared};
+use crate::oauth::client::Clients;
+use crate::random::Random;
+use crate::store::TokenStore;
+
+/// Messages that may wait for one actor. Enough for every connection of a busy worker to have one request waiting; beyond, a
+/// refusal at once serves a client better than an answer after its deadline.
+const MESSAGES_MAX: usize = 8192;
+
+/// Of these, kept for revocations: a tenth.
+const RESERVED: usize = MESSAGES_MAX / 10;
+
+/// Items in one round trip to the store: at 0.65 us an item in Redis a batch holds it up for a sixth of a millisecond.
+const BATCH_MAX: usize = 256;
+
+/// The actors of one thread, and the set of its tasks.
+#[derive(Debug)]
+pub(crate) struct House {
+    pub(crate) services: Services,
+    tasks: JoinSet<Result<(), CrashLoop>>,
+}
+
+impl House {
+    /// Starts the actors of this thread on `store`. To be called within a [`LocalRuntime`].
+    pub(crate) fn open<S: TokenStore + Clone>(
+        store: S,
+        clients: Arc<ArcSwap<Clients>>,
+        random: Random,
+        shared: Arc<Shared>,
+    ) -> Self {
+        let around = Surroundings {
+            deadlines: Deadlines::default(),
+            metrics: shared.metrics.clone(),
+            capacity: Capacity { messages_max: MESSAGES_MAX, reserved: RESERVED },
+        };
+        let clock = shared.clock.clone();
+        let minting = MinterOptions {
+            prefix: shared.token_prefix.clone(),
+            keys: shared.keys.clone(),
+            batch_max: BATCH_MAX,
+            clock: clock.clone(),
+            random,
+        };
+        let inspecting = InspectorOptions { batch_max: BATCH_MAX, clock };
+        let (authenticator, authenticating) = AuthenticatorHandle::start(&around, clients);
+        let (minter, minting) = MinterHandle::start(&around, store.clone(), minting);
+        let (inspector, inspecting) = InspectorHandle::start(&around, store.clone(), inspecting);
+        let (revoker, revoking) = RevokerHandle::start(&around, store, RevokerOptions { batch_max: BATCH_MAX });
+
+        let mut tasks = JoinSet::new();
+        for actor in [authenticating, minting, inspecting, revoking] {
+            tasks.spawn_local(actor);
+        }
+        let deadlines = around.deadlines;
+        tasks.spawn_local(async move {
+            deadlines.sweep_for_ever().await;
+            Ok(())
+        });
+        Self { services: Services { authenticator, minter, inspector, revoker, shared }, tasks }
+    }
+
+    /// Adds a task that lives as long as the house.
+    pub(crate) fn keep(&mut self, task: impl Future<Output = ()> + 'static) {
+        self.tasks.spawn_local(async move {
+            task.await;
+            Ok(())
+        });
+    }
+
+    /// Waits until an actor has died too often; for ever while they live.
+    pub(crate) async fn crash(&mut self) -> CrashLoop {
+        while let Some(ended) = self.tasks.join_next().await {
+            if let Ok(Err(crash)) = ended {
+                return crash;
+            }
+        }
+        std::future::pending().await
+    }
+}
+
+/// The runtime of one thread.
+///
+/// # Errors
+/// Where the operating system gives no poll descriptor.
+pub(crate) fn runtime() -> io::Result<LocalRuntime> {
+    Builder::new_current_thread().enable_all().build_local(LocalOptions::default())
+}
+
+/// CPU time that this thread has used.
+pub(crate) fn thread_busy() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
+}
+
+/// How many workers `workers = 0` means: one for each core that affinity and cgroup leave.
+pub(crate) fn workers_by_default() -> usize {
+    thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
