@@ -11,6 +11,7 @@
 #[cfg(test)]
 pub(crate) mod contract;
 pub mod memory;
+pub(crate) mod open_pages;
 pub mod redis;
 
 use std::fmt;
@@ -70,8 +71,8 @@ pub struct NewRecord {
 /// A store of tokens, as one worker holds it: batches in, batches out. Futures are local to the worker's thread; dropping one
 /// gives up the answer and says nothing about what the store did.
 pub trait TokenStore: 'static {
-    /// An open page for a token that expires then, to be filled by the next [`TokenStore::save`]: the same page until it is
-    /// full, then a new one with a number drawn at random.
+    /// A place for one token that expires then, in an open page that the next [`TokenStore::save`] fills: the same page until
+    /// all its places are given away, then a new one with a number drawn at random. Ask once for each token.
     ///
     /// # Errors
     /// [`StoreError::Internal`] where no number can be drawn.
