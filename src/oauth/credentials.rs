@@ -100,12 +100,30 @@ impl PresentedCredentials {
         header.refuse_a_second_method(endpoint, form)?;
         Ok(match header {
             Header::Absent => from_body(form),
-            Header::Basic { first, second } => Self::Secret { method: PresentedMethod::Basic, first, second },
+            Header::Basic { first, second } => from_basic(first, second, form)?,
             Header::Bearer(token) if endpoint == Endpoint::Introspection => Self::Bearer(token),
             Header::Bearer(_) | Header::Foreign => Self::Unproven(Unproven::Unsupported),
             Header::Malformed => Self::Unproven(Unproven::Malformed),
         })
     }
+}
+
+/// The readings that say what the body says, as far as it says anything.
+fn from_basic(
+    first: SecretReading,
+    second: Option<SecretReading>,
+    form: &Form<'_>,
+) -> Result<PresentedCredentials, ProtocolError> {
+    if !std::iter::once(&first).chain(&second).any(|reading| reading.is_of_client_in(form)) {
+        return Err(TWO_CLIENTS);
+    }
+    let agrees = |reading: &SecretReading| reading.is_of_client_in(form) && reading.is_secret_in(form);
+    let (first, second) = match (Some(first).filter(agrees), second.filter(agrees)) {
+        (Some(first), second) => (first, second),
+        (None, Some(second)) => (second, None),
+        (None, None) => return Err(TWO_METHODS),
+    };
+    Ok(PresentedCredentials::Secret { method: PresentedMethod::Basic, first, second })
 }
 
 fn from_body(form: &Form<'_>) -> PresentedCredentials {
@@ -160,28 +178,13 @@ impl Header {
         if form.client_assertion.is_some() && (by_header || form.client_secret.is_some()) {
             return Err(TWO_METHODS);
         }
-        match self {
-            Self::Absent => Ok(()),
-            // "Clients MUST NOT use more than one method to transmit the token in each request." (RFC 6750 section 2)
-            Self::Bearer(_) if form.access_token.is_some() => Err(TWO_TOKENS),
-            Self::Basic { first, second } => {
-                let readings = || std::iter::once(first).chain(second);
-                let same_client = |reading: &SecretReading| reading.is_of_client_in(form);
-                let same_secret = |reading: &SecretReading| reading.is_of_client_in(form) && reading.is_secret_in(form);
-                if !readings().any(same_client) {
-                    Err(TWO_CLIENTS)
-                } else if form.client_secret.is_some()
-                    // Shipped resource servers send the same secret in both places: there, and there alone, it is one method.
-                    && !(endpoint == Endpoint::Introspection && readings().any(same_secret))
-                {
-                    Err(TWO_METHODS)
-                } else {
-                    Ok(())
-                }
-            }
-            Self::Bearer(_) | Self::Foreign | Self::Malformed if form.client_secret.is_some() => Err(TWO_METHODS),
-            Self::Bearer(_) | Self::Foreign | Self::Malformed => Ok(()),
+        // "Clients MUST NOT use more than one method to transmit the token in each request." (RFC 6750 section 2)
+        if matches!(self, Self::Bearer(_)) && form.access_token.is_some() {
+            return Err(TWO_TOKENS);
         }
+        // Shipped resource servers send one secret in both places: there, and there alone, it is one method.
+        let may_repeat = matches!(self, Self::Basic { .. }) && endpoint == Endpoint::Introspection;
+        if by_header && form.client_secret.is_some() && !may_repeat { Err(TWO_METHODS) } else { Ok(()) }
     }
 }
 
@@ -197,7 +200,7 @@ impl SecretReading {
     }
 
     fn is_secret_in(&self, form: &Form<'_>) -> bool {
-        form.client_secret.as_deref().is_some_and(|secret| secret.as_bytes() == self.secret.expose())
+        form.client_secret.as_deref().is_none_or(|secret| secret.as_bytes() == self.secret.expose())
     }
 }
 
