@@ -21,9 +21,9 @@ pub enum ProtocolError {
     InvalidTarget(&'static str),
     /// RFC 6750 section 3.1 `invalid_token`: the Bearer token that authorises a caller is not good for it.
     InvalidToken,
-    /// The client's `not_before` lies ahead: its tokens would be dead at birth. Seconds until then.
+    /// The client's `not_before` lies ahead: its tokens would be dead at birth.
     NotYet {
-        /// Whole seconds to wait, at least 1.
+        /// Whole seconds to wait: 1 to 5 (K14), then it is told again.
         retry_after_seconds: u32,
     },
 }
