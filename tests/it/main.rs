@@ -8,4 +8,5 @@
 #[allow(dead_code, unused_imports)] // what the tests to come stand on
 mod harness;
 
+mod conformance;
 mod smoke;

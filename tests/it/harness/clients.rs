@@ -36,6 +36,8 @@ pub(crate) fn fixture() -> String {
         client("short", "scope = \"invoices:read\"\naudience = [\"https://api.example.com\"]\naccess_token_ttl_seconds = 1"),
         client("named", NAMED),
         client("disabled", "scope = \"invoices:read\"\ndisabled = true"),
+        client("plus", "scope = \"a+b\""),
+        client("many", &format!("audience = {:?}", (0..17).map(|i| format!("https://r{i}.example.com")).collect::<Vec<_>>())),
         client("nogrants", "grant_types = []"),
         client("strict-basic", "token_endpoint_auth_method = \"client_secret_basic\"\nstrict_auth_method = true"),
         client("strict-post", "token_endpoint_auth_method = \"client_secret_post\"\nstrict_auth_method = true"),
@@ -59,7 +61,7 @@ pub(crate) fn fixture() -> String {
 pub(crate) const ODD_ID: &str = "odd id+50%";
 pub(crate) const ODD_SECRET: &str = "p:q%r+s t-é-0123456789abcdefghijklmnop";
 /// A secret that is another one when it is read form-decoded (row A03).
-pub(crate) const RAW_SECRET: &str = "raw+secret%41with-0123456789%zz-abcdefghijklm";
+pub(crate) const RAW_SECRET: &str = "raw+secret%41with-0123456789-abcdefghijklmnop";
 
 const BILLING: &str = r#"
 client_name = "Billing worker"

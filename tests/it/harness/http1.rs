@@ -9,8 +9,8 @@ use super::expect::Answer;
 use super::request::Request;
 use super::wait::within_patience;
 
-trait Stream: AsyncRead + AsyncWrite + Unpin {}
-impl<S: AsyncRead + AsyncWrite + Unpin> Stream for S {}
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
 /// One connection.
 pub(crate) struct Wire {

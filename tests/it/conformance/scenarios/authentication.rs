@@ -1,0 +1,55 @@
+//! A07, A17 and A18: what an answer must not tell, and secrets that come and go.
+
+use crate::conformance::bench::Bench;
+use crate::harness::clients::{client, hash_of, secret_of};
+use crate::harness::request::{INTROSPECT, REVOKE, TOKEN};
+use crate::harness::{Answer, Request, until};
+
+const WRONG: &str = "canary-0123456789-0123456789-0123456789-0123";
+
+async fn refused(bench: &Bench, target: &str, id: &str, secret: &str) -> Answer {
+    let request = Request::form(target, "grant_type=client_credentials&token=canary").basic(id, secret);
+    bench.send(&request).await.expect_error(401, "invalid_client").without_date()
+}
+
+pub(crate) async fn an_unknown_client_looks_like_a_wrong_secret(bench: &Bench) {
+    for target in [TOKEN, INTROSPECT, REVOKE] {
+        let wrong = refused(bench, target, "billing", WRONG).await;
+        let unknown = refused(bench, target, "canary", WRONG).await;
+        assert_eq!(wrong.headers, unknown.headers, "{target}");
+        assert_eq!(wrong.body, unknown.body, "{target}");
+    }
+}
+
+pub(crate) async fn a_disabled_client_looks_like_a_wrong_secret(bench: &Bench) {
+    let wrong = refused(bench, TOKEN, "billing", WRONG).await;
+    let disabled = refused(bench, TOKEN, "disabled", &secret_of("disabled")).await;
+    assert_eq!(wrong.headers, disabled.headers);
+    assert_eq!(wrong.body, disabled.body);
+}
+
+/// The old secret ends on every node, within two seconds of the file's change, and nothing else does.
+pub(crate) async fn a_retired_secret(bench: &Bench) {
+    let both = |old: &str| {
+        let hashes = [old, "a secret that stays"].map(|secret| hash_of(&secret_of(secret)));
+        format!("[[client]]\nclient_id = \"worker\"\nclient_secret_hash = {hashes:?}\n{}", client("other", ""))
+    };
+    let nodes = [
+        bench.sibling().with_clients(&both("a secret that goes")).start().await,
+        bench.sibling().with_clients(&both("a secret that goes")).start().await,
+    ];
+    for node in &nodes {
+        node.until_store_up().await;
+        let worker = node.client("worker");
+        worker.clone().with_secret(&secret_of("a secret that goes")).request_token("").await.expect_token();
+        worker.clone().with_secret(&secret_of("a secret that stays")).request_token("").await.expect_token();
+
+        node.write("clients.toml", &both("a secret that comes"));
+        let retired = worker.clone().with_secret(&secret_of("a secret that goes"));
+        until("the end of a retired secret", async || (retired.request_token("").await.status == 401).then_some(()))
+            .await;
+        retired.request_token("").await.expect_error(401, "invalid_client");
+        worker.clone().with_secret(&secret_of("a secret that comes")).request_token("").await.expect_token();
+        worker.clone().with_secret(&secret_of("a secret that stays")).request_token("").await.expect_token();
+    }
+}
