@@ -4,6 +4,7 @@
 //! keep what it makes.
 
 pub mod client;
+pub mod client_id;
 pub mod credentials;
 pub mod error;
 pub mod form;

@@ -1,12 +1,11 @@
 //! Registered clients: who they are, how they prove it, what they may ask for.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+pub use super::client_id::ClientId;
 use super::error::ProtocolError;
 use super::grant::{Grant, GrantParts};
 use super::scope::Scope;
@@ -25,11 +24,6 @@ const FOREIGN_SCOPE: ProtocolError = ProtocolError::InvalidScope("scope is not r
 const NO_URI: ProtocolError = ProtocolError::InvalidTarget("resource is no absolute URI without a fragment");
 const FOREIGN_TARGET: ProtocolError = ProtocolError::InvalidTarget("target is not registered for this client");
 const TOO_MANY_TARGETS: ProtocolError = ProtocolError::InvalidTarget("more than 16 targets");
-
-/// A client's identifier (RFC 6749 section 2.2). Cheap to clone.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct ClientId(Arc<str>);
 
 /// How a client proves who it is (RFC 7591 `token_endpoint_auth_method`). More methods come as arms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -101,36 +95,6 @@ pub struct Client {
 #[derive(Debug, Default)]
 pub struct Clients {
     by_id: HashMap<ClientId, Arc<Client>>,
-}
-
-impl ClientId {
-    /// An identifier; its characters are checked where it is registered.
-    pub fn new(id: &str) -> Self {
-        Self(id.into())
-    }
-
-    /// Its characters.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for ClientId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}", self.as_str())
-    }
-}
-
-impl fmt::Display for ClientId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl std::borrow::Borrow<str> for ClientId {
-    fn borrow(&self) -> &str {
-        self.as_str()
-    }
 }
 
 impl Client {

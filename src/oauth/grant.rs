@@ -10,7 +10,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::client::ClientId;
+use super::client_id::ClientId;
 use super::scope::Scope;
 
 /// A grant, with its canonical bytes and the introspection members that it gives, ready to send.
