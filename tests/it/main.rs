@@ -3,7 +3,8 @@
 //! Each test starts what it needs (a server takes milliseconds) and shares nothing, so all run in parallel. Nothing here waits for a
 //! time: [`harness::wait::until`] waits for a condition.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)] // a test fails by panicking and tells by printing
+// A test fails by panicking, tells by printing, and reads where its redis-server is.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr, clippy::disallowed_methods)]
 
 #[allow(dead_code, unused_imports)] // what the tests to come stand on
 mod harness;

@@ -172,13 +172,15 @@ pub(crate) fn outside_names(texts: &[(String, String)]) -> Vec<Breach> {
 mod tests {
     use super::*;
 
-    fn count(check: fn(&Source) -> Vec<Breach>, text: &str) -> usize {
+    type Rule = fn(&Source) -> Vec<Breach>;
+
+    fn count(check: Rule, text: &str) -> usize {
         check(&Source::new("src/http/error.rs", text)).len()
     }
 
     #[test]
     fn each_rule_can_fail() {
-        let bad: [(fn(&Source) -> Vec<Breach>, &str); 20] = [
+        let bad: [(Rule, &str); 20] = [
             (unwraps, "fn f() { a.unwrap(); }"),
             (unwraps, "fn f() { a\n.expect(\"b\"); }"),
             (unbounded_queues, "fn f() { mpsc::unbounded_channel(); }"),
@@ -207,7 +209,7 @@ mod tests {
 
     #[test]
     fn what_is_fine_is_no_breach() {
-        let good: [(fn(&Source) -> Vec<Breach>, &str); 9] = [
+        let good: [(Rule, &str); 9] = [
             (unwraps, "#[cfg(test)] mod tests { fn f() { a.unwrap(); } } fn g() { a.unwrap_or(1); } // .unwrap()"),
             (unbounded_queues, "use tokio::sync::mpsc::channel;"),
             (detached_tasks, "fn f() { let task = tokio::spawn(async {}); tasks.spawn_local(a); g(thread::spawn(b)) }"),

@@ -1,0 +1,33 @@
+# What is done by hand, and by .ci/run.
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint doc bench loadtest ci
+
+CARGO ?= cargo
+
+help: ## say what there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: ## serve with demo clients on loopback, tokens in memory
+	$(CARGO) run --locked --release -- serve --dev
+
+test: ## run every test; installs Debian's redis-tools (or brew's redis) where there is no redis-server
+	@server=$$(scripts/redis-server) && echo "tests run $$server" && \
+	REDIS_SERVER=$$server $(CARGO) test --locked --workspace --no-fail-fast
+
+lint: ## check the format and every lint; a warning is an error
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+
+doc: ## build the documentation; a broken link is an error
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --document-private-items
+
+bench: ## measure the parts in process
+	$(CARGO) bench --locked --workspace
+
+loadtest: ## measure the service on both stores against a bare HTTP server, in turns
+	$(CARGO) build --locked --release --workspace
+	@server=$$(scripts/redis-server) && REDIS_SERVER=$$server target/release/jeton-loadtest turns
+
+ci: ## all that .ci/run does
+	.ci/run
