@@ -1,0 +1,113 @@
+//! The least that a service of this kind can cost: hyper reads a request's body and answers fixed bytes.
+//!
+//! Built as jeton is (one single-threaded runtime a worker, connections handed out evenly), so that the difference between
+//! the two is what jeton does. The answer passes as one of each endpoint, so every workload can be driven against it.
+
+use std::convert::Infallible;
+use std::io::Write as _;
+use std::net::{SocketAddr, TcpListener as StdListener, TcpStream as StdStream};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use tokio::task::LocalSet;
+
+use crate::failure::{Context, Failure};
+
+/// 300 bytes: as long as an answer of the token endpoint or of introspection.
+const ANSWER: &[u8; 300] = b"{\"access_token\":\"jt_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\",\
+\"token_type\":\"Bearer\",\"expires_in\":3600,\"scope\":\"read write\",\"active\":true,\"client_id\":\"demo-01\",\"sub\":\"demo-01\",\
+\"aud\":\"demo-api\",\"iss\":\"http://127.0.0.1:4444\",\"exp\":1700003600,\"iat\":1700000000,\"jti\":\"AAAAAAAAAAAAAAAA\"}\n\n\n";
+
+/// Connections on their way to a worker; beyond, the acceptor waits and the kernel's own queue fills.
+const HANDED_MAX: usize = 1024;
+const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(10);
+
+/// Serves until the process ends; prints the address it listens on as its first line.
+pub(crate) fn serve(listen: SocketAddr, workers: usize) -> Result<(), Failure> {
+    let listener = StdListener::bind(listen).context(|| format!("listening on {listen}"))?;
+    listener.set_nonblocking(true)?;
+    let mut doors = Vec::new();
+    for index in 1..workers {
+        let (door, handed) = mpsc::channel(HANDED_MAX);
+        doors.push(door);
+        std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || work(handed))?;
+    }
+    let mut stdout = std::io::stdout();
+    writeln!(stdout, "{}", listener.local_addr()?)?;
+    stdout.flush()?;
+    runtime()?.block_on(LocalSet::new().run_until(accept(listener, doors)))
+}
+
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()
+}
+
+/// Worker 0 also accepts: every connection goes to the next worker, its own ones are served where they are.
+async fn accept(listener: StdListener, doors: Vec<mpsc::Sender<StdStream>>) -> Result<(), Failure> {
+    let listener = TcpListener::from_std(listener)?;
+    let mut turn = 0;
+    loop {
+        let Ok((stream, _)) = listener.accept().await else {
+            tokio::time::sleep(PAUSE_AFTER_ERROR).await;
+            continue;
+        };
+        match turn {
+            0 => drop(tokio::task::spawn_local(connection(stream))),
+            other => {
+                let door = &doors[other - 1];
+                door.send(stream.into_std()?).await.map_err(|_| Failure::new("a worker ended"))?;
+            }
+        }
+        turn = (turn + 1) % (doors.len() + 1);
+    }
+}
+
+fn work(mut handed: mpsc::Receiver<StdStream>) -> Result<(), Failure> {
+    runtime()?.block_on(LocalSet::new().run_until(async {
+        while let Some(stream) = handed.recv().await {
+            drop(tokio::task::spawn_local(connection(TcpStream::from_std(stream)?)));
+        }
+        Ok(())
+    }))
+}
+
+async fn connection(stream: TcpStream) {
+    // A connection that breaks is the load generator's to count.
+    if stream.set_nodelay(true).is_ok() {
+        drop(http1::Builder::new().serve_connection(TokioIo::new(stream), service_fn(answer)).await);
+    }
+}
+
+async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+    let mut body = request.into_body();
+    while let Some(Ok(frame)) = body.frame().await {
+        std::hint::black_box(frame);
+    }
+    let mut response = Response::new(Full::new(Bytes::from_static(ANSWER)));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    Ok(response)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::answer::{Answer, Expectation, Verdict};
+
+    #[test]
+    fn the_answer_passes_for_each_endpoint() {
+        let answer = Answer { status: 200, body: ANSWER };
+        for expectation in [Expectation::Token, Expectation::Active(true), Expectation::Done] {
+            assert_eq!(answer.verdict(expectation), Verdict::Right);
+        }
+        assert!(serde_json::from_slice::<serde_json::Value>(ANSWER).is_ok());
+    }
+}

@@ -1,0 +1,148 @@
+//! A run: threads with connections drive the target through preparation, warm-up and the measured window.
+//!
+//! Invariants:
+//! - Threads share nothing that is written while they measure, but the stage, which changes three times.
+//! - CPU times are read at the window's two ends, and only what is answered between them is counted.
+
+mod asker;
+mod stage;
+mod thread;
+
+use std::sync::{Arc, mpsc};
+use std::thread as os_thread;
+use std::time::{Duration, Instant};
+
+use crate::client::Credential;
+use crate::cpu::CpuMeter;
+use crate::failure::{Context, Failure};
+use crate::operation::Shares;
+use crate::pace::{self, Pace};
+use crate::request::Endpoint;
+use crate::stock::InactiveShares;
+use crate::tally::Tally;
+use crate::target::Target;
+use stage::{Stage, StageCell};
+use thread::Seat;
+
+/// Everything a run needs to know.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    pub(crate) target: Arc<Target>,
+    /// By operation as index.
+    pub(crate) endpoints: [Endpoint; 3],
+    /// Who asks for tokens and revokes them; one at least.
+    pub(crate) clients: Vec<Credential>,
+    /// Who introspects; one at least.
+    pub(crate) introspectors: Vec<Credential>,
+    pub(crate) shares: Shares,
+    pub(crate) inactive: InactiveShares,
+    /// Live tokens to hold before the run begins, where it names tokens.
+    pub(crate) tokens: usize,
+    pub(crate) connections: usize,
+    /// At most as many as connections.
+    pub(crate) threads: usize,
+    /// `None`: HTTP/1.1. Else HTTP/2 with so many streams asking on each connection.
+    pub(crate) http2_streams: Option<usize>,
+    pub(crate) warmup: Duration,
+    pub(crate) duration: Duration,
+    /// The window also ends after so many requests.
+    pub(crate) requests_max: Option<u64>,
+    /// `None`: closed loop. Else arrivals a second.
+    pub(crate) rate: Option<f64>,
+}
+
+/// Whose CPU time is read.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Watched {
+    pub(crate) server: Option<CpuMeter>,
+    pub(crate) redis: Option<CpuMeter>,
+}
+
+/// CPU time within the window.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CpuUse {
+    pub(crate) server: Option<Duration>,
+    pub(crate) redis: Option<Duration>,
+    /// The load generator's.
+    pub(crate) load: Option<Duration>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    pub(crate) elapsed: Duration,
+    pub(crate) tally: Tally,
+    pub(crate) cpu: CpuUse,
+}
+
+/// How often the end of the window is looked for.
+const POLL: Duration = Duration::from_millis(5);
+
+pub(crate) fn run(plan: Plan, watched: &Watched) -> Result<Outcome, Failure> {
+    let plan = Arc::new(plan);
+    let stage = Arc::new(StageCell::default());
+    let paces = plan.rate.map(|rate| Pace::split(rate, plan.threads)).unwrap_or_default();
+    let (ready, readies) = mpsc::sync_channel(plan.threads);
+    let mut threads = Vec::new();
+    for index in 0..plan.threads {
+        let (plan, stage, ready) = (Arc::clone(&plan), Arc::clone(&stage), ready.clone());
+        let seat = Seat { index, pace: paces.get(index).cloned() };
+        let spawned = os_thread::Builder::new().name(format!("load-{index}"));
+        threads.push(spawned.spawn(move || thread::run(&plan, &stage, seat, ready))?);
+    }
+    drop(ready);
+    // A thread that cannot prepare says so and ends; the others must not wait for it.
+    let prepared: Result<(), Failure> = readies.iter().take(plan.threads).collect();
+    if prepared.is_err() {
+        stage.set(Stage::Over);
+    }
+    let pacer = (prepared.is_ok() && !paces.is_empty()).then(|| {
+        let (paces, stage) = (paces.clone(), Arc::clone(&stage));
+        os_thread::spawn(move || pace::run(&paces, || stage.is(Stage::Over)))
+    });
+    let window =
+        prepared.and_then(|()| window(&plan, &stage, watched, || threads.iter().all(|thread| thread.is_finished())));
+    stage.set(Stage::Over);
+
+    let mut tally = Tally::new()?;
+    for thread in threads {
+        tally.merge(&thread.join().map_err(|_| Failure::new("a load thread panicked"))??)?;
+    }
+    if let Some(pacer) = pacer {
+        pacer.join().map_err(|_| Failure::new("the pacer panicked"))?;
+    }
+    let (elapsed, cpu) = window?;
+    Ok(Outcome { elapsed, tally, cpu })
+}
+
+/// Warms up, opens the window, and closes it when its time is over or all threads have asked what they may.
+fn window(
+    plan: &Plan,
+    stage: &StageCell,
+    watched: &Watched,
+    finished: impl Fn() -> bool,
+) -> Result<(Duration, CpuUse), Failure> {
+    stage.set(Stage::WarmUp);
+    os_thread::sleep(plan.warmup);
+    let own = CpuMeter::own().ok();
+    let read = || -> Result<_, Failure> {
+        let server = watched.server.as_ref().map(CpuMeter::read).transpose()?;
+        let redis = watched.redis.as_ref().map(CpuMeter::read).transpose()?;
+        Ok((server, redis, own.as_ref().and_then(|meter| meter.read().ok())))
+    };
+    let before = read().context(|| "before the window".to_owned())?;
+    let started = Instant::now();
+    stage.set(Stage::Measuring);
+    while !finished() {
+        let left = plan.duration.saturating_sub(started.elapsed());
+        if left.is_zero() {
+            break;
+        }
+        os_thread::sleep(left.min(POLL));
+    }
+    stage.set(Stage::Over);
+    let elapsed = started.elapsed();
+    let after = read().context(|| "after the window".to_owned())?;
+    let used = |after: Option<Duration>, before: Option<Duration>| Some(after?.saturating_sub(before?));
+    let cpu = CpuUse { server: used(after.0, before.0), redis: used(after.1, before.1), load: used(after.2, before.2) };
+    Ok((elapsed, cpu))
+}

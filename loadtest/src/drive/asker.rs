@@ -1,0 +1,156 @@
+//! One connection's (or stream's) work: choose what to ask, ask it, count the answer, again.
+//!
+//! Invariant: what is asked and what is held are borrowed only between awaits, never across one.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::Plan;
+use super::stage::{Stage, StageCell};
+use crate::answer::{self, Answer, Expectation, Verdict};
+use crate::client::form_encoded;
+use crate::operation::Operation;
+use crate::pace::Pace;
+use crate::request::Draft;
+use crate::stock::{Held, Stock};
+use crate::tally::Tally;
+use crate::wire::{Wire, WireError};
+
+/// A connection that failed waits so long: a service that is away is not to be asked in a busy loop.
+const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(10);
+
+/// What the askers of one thread have in common.
+#[derive(Debug)]
+pub(super) struct Desk {
+    pub(super) plan: Arc<Plan>,
+    pub(super) stage: Arc<StageCell>,
+    pub(super) pace: Option<Arc<Pace>>,
+    pub(super) stock: RefCell<Stock>,
+    pub(super) tally: RefCell<Tally>,
+    /// The token being asked about; a buffer that is kept.
+    pub(super) token: RefCell<Vec<u8>>,
+    /// Measured requests that may still be asked.
+    pub(super) requests_left: Cell<u64>,
+    /// Requests under way.
+    pub(super) pending: Cell<u64>,
+}
+
+/// What was asked, kept until the answer is there.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked {
+    operation: Operation,
+    expectation: Expectation,
+    client: u32,
+}
+
+pub(super) async fn ask_until_over(desk: Rc<Desk>, mut wire: Wire) {
+    let mut started = Instant::now();
+    loop {
+        if let Some(pace) = &desk.pace {
+            let Some(intended) = pace.next().await else { break };
+            started = intended;
+        }
+        let Some(asked) = desk.next(&mut wire) else { break };
+        desk.pending.set(desk.pending.get() + 1);
+        let result = wire.exchange().await;
+        desk.pending.set(desk.pending.get() - 1);
+        let finished = Instant::now();
+        let failed = result.is_err();
+        desk.count(asked, finished - started, result);
+        started = finished;
+        if failed {
+            tokio::time::sleep(PAUSE_AFTER_ERROR).await;
+            started = Instant::now();
+        }
+    }
+}
+
+impl Desk {
+    /// Chooses the next request and loads it; `None` when there is nothing more to ask.
+    fn next(&self, wire: &mut Wire) -> Option<Asked> {
+        if self.stage.is(Stage::Over) {
+            return None;
+        }
+        if self.stage.is(Stage::Measuring) {
+            self.requests_left.set(self.requests_left.get().checked_sub(1)?);
+        }
+        let mut stock = self.stock.borrow_mut();
+        match self.plan.shares.pick(stock.random()) {
+            Operation::Issue => {
+                let client = stock.random().usize(..self.plan.clients.len());
+                drop(stock);
+                Some(self.load_issue(wire, client))
+            }
+            Operation::Introspect => self.load_introspection(wire, &mut stock),
+            Operation::Revoke => match stock.take() {
+                Some(held) => Some(self.load_revocation(wire, &held)),
+                None => self.instead(wire),
+            },
+        }
+    }
+
+    pub(super) fn load_issue(&self, wire: &mut Wire, client: usize) -> Asked {
+        let endpoint = &self.plan.endpoints[Operation::Issue as usize];
+        wire.load(Draft { endpoint, credential: &self.plan.clients[client], token: b"" });
+        Asked { operation: Operation::Issue, expectation: Expectation::Token, client: client as u32 }
+    }
+
+    fn load_introspection(&self, wire: &mut Wire, stock: &mut Stock) -> Option<Asked> {
+        let mut token = self.token.borrow_mut();
+        let Some(active) = stock.choose(self.plan.inactive, &mut token) else { return self.instead(wire) };
+        let caller = stock.random().usize(..self.plan.introspectors.len());
+        let endpoint = &self.plan.endpoints[Operation::Introspect as usize];
+        wire.load(Draft { endpoint, credential: &self.plan.introspectors[caller], token: &token });
+        Some(Asked { operation: Operation::Introspect, expectation: Expectation::Active(active), client: 0 })
+    }
+
+    pub(super) fn load_revocation(&self, wire: &mut Wire, held: &Held) -> Asked {
+        let endpoint = &self.plan.endpoints[Operation::Revoke as usize];
+        let credential = &self.plan.clients[held.client as usize];
+        wire.load(Draft { endpoint, credential, token: &held.token });
+        Asked { operation: Operation::Revoke, expectation: Expectation::Done, client: held.client }
+    }
+
+    /// Nothing is held that could be named: a mix issues one, a workload without issues is at its end.
+    fn instead(&self, wire: &mut Wire) -> Option<Asked> {
+        self.plan.shares.has(Operation::Issue).then(|| self.load_issue(wire, 0))
+    }
+
+    fn count(&self, asked: Asked, latency: Duration, result: Result<Answer<'_>, WireError>) {
+        let measuring = self.stage.is(Stage::Measuring);
+        match result {
+            Ok(answer) => {
+                let verdict = answer.verdict(asked.expectation);
+                if verdict == Verdict::Right && self.plan.shares.need_tokens() {
+                    self.keep_issued(asked, &answer);
+                }
+                if measuring {
+                    self.tally.borrow_mut().answered(asked.operation, answer.status, verdict, latency);
+                }
+            }
+            Err(error) if measuring => self.tally.borrow_mut().failed(error),
+            Err(_) => {}
+        }
+    }
+
+    /// Holds the token of an answer to an issue; false when it has none.
+    pub(super) fn keep_issued(&self, asked: Asked, answer: &Answer<'_>) -> bool {
+        let held = held(asked, answer);
+        let found = held.is_some();
+        if let Some(held) = held {
+            self.stock.borrow_mut().keep(held);
+        }
+        found
+    }
+}
+
+/// The token that an issue was answered with.
+pub(super) fn held(asked: Asked, answer: &Answer<'_>) -> Option<Held> {
+    if asked.operation != Operation::Issue || answer.status != 200 {
+        return None;
+    }
+    let token = std::str::from_utf8(answer::access_token(answer.body)?).ok()?;
+    Some(Held { client: asked.client, token: form_encoded(token).into_bytes().into() })
+}

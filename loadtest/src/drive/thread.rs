@@ -1,0 +1,177 @@
+//! One load thread: a single-threaded runtime with its share of the connections, tokens and requests.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+use tokio::task::{JoinSet, LocalSet};
+
+use super::Plan;
+use super::asker::{Desk, ask_until_over, held};
+use super::stage::{Stage, StageCell};
+use crate::failure::{Context, Failure};
+use crate::http1::Http1;
+use crate::http2;
+use crate::pace::Pace;
+use crate::stock::Stock;
+use crate::tally::Tally;
+use crate::wire::Wire;
+
+/// Answers still out at the end are waited for so long, then counted as unanswered.
+const GRACE: Duration = Duration::from_secs(2);
+const POLL: Duration = Duration::from_millis(2);
+/// Revoked tokens that a thread holds for introspections that must find them inactive.
+const REVOKED_TOKENS: usize = 500;
+
+/// Which thread this is, and its arrivals in an open loop.
+#[derive(Debug)]
+pub(super) struct Seat {
+    pub(super) index: usize,
+    pub(super) pace: Option<Arc<Pace>>,
+}
+
+pub(super) fn run(
+    plan: &Arc<Plan>,
+    stage: &Arc<StageCell>,
+    seat: Seat,
+    ready: mpsc::SyncSender<Result<(), Failure>>,
+) -> Result<Tally, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    LocalSet::new().block_on(&runtime, async {
+        let desk = Rc::new(desk(plan, stage, &seat)?);
+        let wires = wires(plan, seat.index);
+        let prepared = prepare(&desk, wires).await;
+        let wires = match prepared {
+            Ok(wires) => wires,
+            Err(failure) => {
+                drop(ready.send(Err(failure)));
+                return Tally::new();
+            }
+        };
+        drop(ready.send(Ok(())));
+        while stage.is(Stage::Preparing) {
+            tokio::time::sleep(POLL).await;
+        }
+        drive(&desk, wires).await?;
+        Ok(desk.tally.replace(Tally::new()?))
+    })
+}
+
+/// The part of `whole` that falls to the thread `index` of `threads`; parts differ by one at most.
+fn part(whole: u64, index: usize, threads: usize) -> u64 {
+    let (index, threads) = (index as u64, threads as u64);
+    whole / threads + u64::from(index < whole % threads)
+}
+
+fn desk(plan: &Arc<Plan>, stage: &Arc<StageCell>, seat: &Seat) -> Result<Desk, Failure> {
+    let live_max = part(plan.tokens as u64, seat.index, plan.threads).max(1);
+    let requests = plan.requests_max.map_or(u64::MAX, |max| part(max, seat.index, plan.threads));
+    Ok(Desk {
+        plan: Arc::clone(plan),
+        stage: Arc::clone(stage),
+        pace: seat.pace.clone(),
+        stock: RefCell::new(Stock::new(live_max as usize, fastrand::u64(..))),
+        tally: RefCell::new(Tally::new()?),
+        token: RefCell::default(),
+        requests_left: Cell::new(requests),
+        pending: Cell::new(0),
+    })
+}
+
+fn wires(plan: &Plan, index: usize) -> Vec<Wire> {
+    let connections = part(plan.connections as u64, index, plan.threads) as usize;
+    let Some(streams) = plan.http2_streams else {
+        return (0..connections).map(|_| Wire::Http1(Http1::new(plan.target.address))).collect();
+    };
+    let shared = (0..connections).map(|_| http2::Shared::new(Arc::clone(&plan.target)));
+    shared.flat_map(|shared| (0..streams).map(move |_| Wire::Http2(http2::Stream::new(shared.clone())))).collect()
+}
+
+/// Issues the tokens that the run will name, over the connections that it will use.
+async fn prepare(desk: &Rc<Desk>, wires: Vec<Wire>) -> Result<Vec<Wire>, Failure> {
+    if !desk.plan.shares.need_tokens() {
+        return Ok(wires);
+    }
+    let live = desk.stock.borrow().live_max();
+    let revoked = if desk.plan.inactive.revoked > 0.0 { REVOKED_TOKENS } else { 0 };
+    let left = Rc::new(Cell::new(live + revoked));
+    let mut tasks = JoinSet::new();
+    for mut wire in wires {
+        let (desk, left) = (Rc::clone(desk), Rc::clone(&left));
+        tasks.spawn_local(async move {
+            while let Some(rest) = left.get().checked_sub(1) {
+                left.set(rest);
+                prepare_one(&desk, &mut wire, rest, rest >= live).await?;
+            }
+            Ok::<Wire, Failure>(wire)
+        });
+    }
+    let mut wires = Vec::new();
+    while let Some(wire) = tasks.join_next().await {
+        wires.push(wire.context(|| "preparing tokens".to_owned())??);
+    }
+    Ok(wires)
+}
+
+async fn prepare_one(desk: &Desk, wire: &mut Wire, number: usize, revoked: bool) -> Result<(), Failure> {
+    let asked = desk.load_issue(wire, number % desk.plan.clients.len());
+    let answer = wire.exchange().await.map_err(|error| Failure::new(format!("preparing tokens: {}", error.name())))?;
+    let Some(held) = held(asked, &answer) else {
+        let body = String::from_utf8_lossy(&answer.body[..answer.body.len().min(300)]);
+        return Err(Failure::new(format!("preparing tokens: a token request was answered {} {body}", answer.status)));
+    };
+    if !revoked {
+        desk.stock.borrow_mut().keep(held);
+        return Ok(());
+    }
+    desk.load_revocation(wire, &held);
+    let answer = wire.exchange().await.map_err(|error| Failure::new(format!("preparing tokens: {}", error.name())))?;
+    if answer.status != 200 {
+        return Err(Failure::new(format!("preparing tokens: a revocation was answered {}", answer.status)));
+    }
+    desk.stock.borrow_mut().keep_revoked(held);
+    Ok(())
+}
+
+/// Lets every connection ask until the run is over and its last answer is there, or has been waited for long enough.
+async fn drive(desk: &Rc<Desk>, wires: Vec<Wire>) -> Result<(), Failure> {
+    let mut askers = JoinSet::new();
+    for wire in wires {
+        askers.spawn_local(ask_until_over(Rc::clone(desk), wire));
+    }
+    let grace = async {
+        while !desk.stage.is(Stage::Over) {
+            tokio::time::sleep(POLL * 10).await;
+        }
+        tokio::time::sleep(GRACE).await;
+    };
+    let joined = async {
+        while let Some(asker) = askers.join_next().await {
+            asker.context(|| "a connection's task".to_owned())?;
+        }
+        Ok::<(), Failure>(())
+    };
+    tokio::select! {
+        joined = joined => joined?,
+        () = grace => {}
+    }
+    let mut tally = desk.tally.borrow_mut();
+    tally.unanswered = desk.pending.get();
+    tally.backlog = desk.pace.as_ref().map_or(0, |pace| pace.backlog());
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_make_the_whole() {
+        for (whole, threads) in [(0, 1), (1, 3), (7, 3), (64, 2)] {
+            let parts: Vec<_> = (0..threads).map(|index| part(whole, index, threads)).collect();
+            assert_eq!(parts.iter().sum::<u64>(), whole);
+            assert!(parts.iter().max().unwrap() - parts.iter().min().unwrap() <= 1);
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! One HTTP/2 connection by prior knowledge, with hyper's client, and the streams on it that ask side by side.
+//!
+//! Dearer than [`crate::http1`]: with it the load generator's own cost is no longer small beside the server's.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::client::conn::http2::{self, SendRequest};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use hyper::{Request, Uri};
+use hyper_util::rt::TokioIo;
+
+use crate::answer::Answer;
+use crate::http1::connect;
+use crate::request::Draft;
+use crate::target::Target;
+use crate::wire::WireError;
+
+/// Futures of a connection run where it lives: one thread, one local set.
+#[derive(Clone, Copy, Debug)]
+struct LocalExecutor;
+
+impl<F: Future + 'static> hyper::rt::Executor<F> for LocalExecutor {
+    fn execute(&self, future: F) {
+        // The task ends with its connection, and the thread's local set with the thread: nothing outlives the run.
+        drop(tokio::task::spawn_local(async move {
+            future.await;
+        }));
+    }
+}
+
+/// A connection that its streams share; it is opened by the first that needs it, and again after it broke.
+#[derive(Clone, Debug)]
+pub(crate) struct Shared {
+    target: Arc<Target>,
+    sender: Rc<RefCell<Option<SendRequest<Full<Bytes>>>>>,
+}
+
+impl Shared {
+    pub(crate) fn new(target: Arc<Target>) -> Self {
+        Self { target, sender: Rc::default() }
+    }
+
+    async fn sender(&self) -> Result<SendRequest<Full<Bytes>>, WireError> {
+        if let Some(open) = self.sender.borrow().as_ref().filter(|sender| !sender.is_closed()) {
+            return Ok(open.clone());
+        }
+        let stream = connect(self.target.address).await?;
+        let (sender, connection) =
+            http2::handshake(LocalExecutor, TokioIo::new(stream)).await.map_err(|_| WireError::NotConnected)?;
+        hyper::rt::Executor::execute(&LocalExecutor, async move { drop(connection.await) });
+        // Streams that waited for the same connection share whichever was opened last; the others end when idle.
+        *self.sender.borrow_mut() = Some(sender.clone());
+        Ok(sender)
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Stream {
+    shared: Shared,
+    request: Option<Request<Full<Bytes>>>,
+    body: Bytes,
+}
+
+impl Stream {
+    pub(crate) fn new(shared: Shared) -> Self {
+        Self { shared, request: None, body: Bytes::new() }
+    }
+
+    pub(crate) fn load(&mut self, draft: Draft<'_>) {
+        let mut body = Vec::new();
+        draft.write_body(&mut body);
+        let uri = format!("http://{}{}", self.shared.target.authority, draft.endpoint.path);
+        let mut request = Request::post(uri.parse::<Uri>().unwrap_or_default());
+        if let Some(headers) = request.headers_mut() {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
+            if let Ok(value) = HeaderValue::from_str(&draft.credential.authorization)
+                && !value.is_empty()
+            {
+                headers.insert(AUTHORIZATION, value);
+            }
+        }
+        self.request = request.body(Full::new(Bytes::from(body))).ok();
+    }
+
+    pub(crate) async fn exchange(&mut self) -> Result<Answer<'_>, WireError> {
+        let request = self.request.take().ok_or(WireError::Malformed)?;
+        let mut sender = self.shared.sender().await?;
+        sender.ready().await.map_err(|_| WireError::Broken)?;
+        let answer = sender.send_request(request).await.map_err(|_| WireError::Broken)?;
+        let status = answer.status().as_u16();
+        self.body = answer.into_body().collect().await.map_err(|_| WireError::Broken)?.to_bytes();
+        Ok(Answer { status, body: &self.body })
+    }
+}

@@ -1,0 +1,134 @@
+//! What was counted: one [`Tally`] a thread, merged when the run is over, so that counting shares nothing between threads.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+
+use crate::answer::Verdict;
+use crate::failure::{Context, Failure};
+use crate::operation::Operation;
+use crate::wire::WireError;
+
+/// Latencies are kept in nanoseconds with three digits; longer ones count as this.
+const LATENCY_MAX: Duration = Duration::from_secs(120);
+const LATENCY_DIGITS: u8 = 3;
+
+/// Answers to one operation.
+#[derive(Debug)]
+pub(crate) struct OperationTally {
+    /// Latencies of right answers, nanoseconds.
+    pub(crate) right: Histogram<u64>,
+    /// Latencies of all others, nanoseconds: a refusal is judged by its own time.
+    pub(crate) other: Histogram<u64>,
+    pub(crate) statuses: BTreeMap<u16, u64>,
+    /// Status 200 with a body that does not say what it should.
+    pub(crate) wrong: u64,
+}
+
+#[derive(Debug)]
+pub(crate) struct Tally {
+    operations: [OperationTally; 3],
+    pub(crate) errors: BTreeMap<WireError, u64>,
+    /// Requests with no answer when the run ended and had waited for it.
+    pub(crate) unanswered: u64,
+    /// Open loop: arrivals whose time had come and that no connection was free to send.
+    pub(crate) backlog: u64,
+}
+
+impl OperationTally {
+    fn new() -> Result<Self, Failure> {
+        let histogram = || {
+            Histogram::new_with_max(nanoseconds(LATENCY_MAX), LATENCY_DIGITS)
+                .context(|| "making a histogram".to_owned())
+        };
+        Ok(Self { right: histogram()?, other: histogram()?, statuses: BTreeMap::new(), wrong: 0 })
+    }
+
+    pub(crate) fn answers(&self) -> u64 {
+        self.statuses.values().sum()
+    }
+}
+
+impl Tally {
+    pub(crate) fn new() -> Result<Self, Failure> {
+        let operations = [OperationTally::new()?, OperationTally::new()?, OperationTally::new()?];
+        Ok(Self { operations, errors: BTreeMap::new(), unanswered: 0, backlog: 0 })
+    }
+
+    pub(crate) fn operation(&self, operation: Operation) -> &OperationTally {
+        &self.operations[operation as usize]
+    }
+
+    pub(crate) fn answered(&mut self, operation: Operation, status: u16, verdict: Verdict, latency: Duration) {
+        let tally = &mut self.operations[operation as usize];
+        let histogram = if verdict == Verdict::Right { &mut tally.right } else { &mut tally.other };
+        histogram.saturating_record(nanoseconds(latency).max(1));
+        *tally.statuses.entry(status).or_default() += 1;
+        tally.wrong += u64::from(verdict == Verdict::Wrong);
+    }
+
+    pub(crate) fn failed(&mut self, error: WireError) {
+        *self.errors.entry(error).or_default() += 1;
+    }
+
+    pub(crate) fn merge(&mut self, other: &Self) -> Result<(), Failure> {
+        for (ours, theirs) in self.operations.iter_mut().zip(&other.operations) {
+            ours.right.add(&theirs.right).context(|| "merging histograms".to_owned())?;
+            ours.other.add(&theirs.other).context(|| "merging histograms".to_owned())?;
+            for (status, count) in &theirs.statuses {
+                *ours.statuses.entry(*status).or_default() += count;
+            }
+            ours.wrong += theirs.wrong;
+        }
+        for (error, count) in &other.errors {
+            *self.errors.entry(*error).or_default() += count;
+        }
+        self.unanswered += other.unanswered;
+        self.backlog += other.backlog;
+        Ok(())
+    }
+
+    /// Requests that were answered, whatever the answer.
+    pub(crate) fn answers(&self) -> u64 {
+        self.operations.iter().map(OperationTally::answers).sum()
+    }
+
+    pub(crate) fn rights(&self) -> u64 {
+        self.operations.iter().map(|tally| tally.right.len()).sum()
+    }
+}
+
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn merging_adds_everything() {
+        let mut one = Tally::new().unwrap();
+        let mut two = Tally::new().unwrap();
+        for micros in 1..=1000 {
+            let tally = if micros % 2 == 0 { &mut one } else { &mut two };
+            tally.answered(Operation::Issue, 200, Verdict::Right, Duration::from_micros(micros));
+        }
+        two.answered(Operation::Issue, 503, Verdict::Refused, Duration::from_secs(3600));
+        two.answered(Operation::Introspect, 200, Verdict::Wrong, Duration::ZERO);
+        two.failed(WireError::Broken);
+        two.unanswered = 2;
+        one.merge(&two).unwrap();
+
+        let issued = one.operation(Operation::Issue);
+        assert_eq!(issued.right.len(), 1000);
+        let median = issued.right.value_at_quantile(0.5);
+        assert!((499_000..=501_000).contains(&median), "{median}");
+        assert_eq!(issued.statuses, BTreeMap::from([(200, 1000), (503, 1)]));
+        assert!(issued.other.max() >= 119_000_000_000);
+        assert_eq!(one.operation(Operation::Introspect).wrong, 1);
+        assert_eq!((one.answers(), one.rights(), one.unanswered), (1002, 1000, 2));
+        assert_eq!(one.errors, BTreeMap::from([(WireError::Broken, 1)]));
+    }
+}
