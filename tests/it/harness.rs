@@ -14,6 +14,7 @@ pub(crate) mod config;
 pub(crate) mod expect;
 pub(crate) mod http1;
 pub(crate) mod http2;
+pub(crate) mod load;
 pub(crate) mod ports;
 pub(crate) mod process;
 pub(crate) mod redis;

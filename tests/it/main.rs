@@ -10,4 +10,5 @@
 mod harness;
 
 mod conformance;
+mod outage;
 mod smoke;

@@ -12,7 +12,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use super::ports;
 
 /// What the proxy does with the bytes.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug)]
 enum Mode {
     Pass,
     /// Nobody listens, and what was open is closed.
@@ -21,7 +21,12 @@ enum Mode {
     BlackHole,
     /// Each piece passes after so long.
     Delay(Duration),
+    /// Each piece that comes back passes changed.
+    Corrupt(Corruption),
 }
+
+/// What becomes of a piece of bytes.
+pub(crate) type Corruption = fn(&[u8]) -> Vec<u8>;
 
 /// A proxy before one address. Ends with all its connections on drop.
 #[derive(Debug)]
@@ -66,6 +71,11 @@ impl ChaosProxy {
         self.mode.send_replace(Mode::BlackHole);
     }
 
+    /// Passes each piece that comes back changed.
+    pub(crate) fn corrupt(&self, corruption: Corruption) {
+        self.mode.send_replace(Mode::Corrupt(corruption));
+    }
+
     /// Passes each piece after so long.
     pub(crate) fn delay(&self, delay: Duration) {
         self.mode.send_replace(Mode::Delay(delay));
@@ -90,7 +100,7 @@ async fn serve(port: u16, target: SocketAddr, mut modes: watch::Receiver<Mode>, 
                     let Ok((stream, _)) = accepted else { continue };
                     connections.spawn(pass(stream, target, for_connections.clone()));
                 }
-                cut = modes.wait_for(|&mode| mode == Mode::Cut) => {
+                cut = modes.wait_for(|mode| matches!(mode, Mode::Cut)) => {
                     if cut.is_err() { return }
                     break;
                 }
@@ -99,7 +109,7 @@ async fn serve(port: u16, target: SocketAddr, mut modes: watch::Receiver<Mode>, 
         drop(listener);
         connections.shutdown().await;
         listening.send_replace(false);
-        if modes.wait_for(|&mode| mode != Mode::Cut).await.is_err() {
+        if modes.wait_for(|mode| !matches!(mode, Mode::Cut)).await.is_err() {
             return;
         }
     }
@@ -111,20 +121,23 @@ async fn pass(near: TcpStream, target: SocketAddr, modes: watch::Receiver<Mode>)
     let (near_read, near_write) = near.into_split();
     let (far_read, far_write) = far.into_split();
     tokio::select! {
-        () = copy(near_read, far_write, modes.clone()) => {}
-        () = copy(far_read, near_write, modes) => {}
+        () = copy(near_read, far_write, modes.clone(), false) => {}
+        () = copy(far_read, near_write, modes, true) => {}
     }
 }
 
-async fn copy(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut modes: watch::Receiver<Mode>) {
+async fn copy(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut modes: watch::Receiver<Mode>, back: bool) {
     let mut buffer = vec![0; 16 * 1024];
     loop {
         let Ok(count @ 1..) = from.read(&mut buffer).await else { return };
-        let Ok(mode) = modes.wait_for(|&mode| mode != Mode::BlackHole).await.map(|mode| *mode) else { return };
-        if let Mode::Delay(delay) = mode {
-            tokio::time::sleep(delay).await;
+        let Ok(mode) = modes.wait_for(|mode| !matches!(mode, Mode::BlackHole)).await.map(|mode| *mode) else { return };
+        let mut piece = buffer[..count].to_vec();
+        match mode {
+            Mode::Delay(delay) => tokio::time::sleep(delay).await,
+            Mode::Corrupt(corruption) if back => piece = corruption(&piece),
+            Mode::Corrupt(_) | Mode::Pass | Mode::Cut | Mode::BlackHole => {}
         }
-        if to.write_all(&buffer[..count]).await.is_err() {
+        if to.write_all(&piece).await.is_err() {
             return;
         }
     }

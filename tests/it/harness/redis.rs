@@ -58,18 +58,24 @@ impl RedisServer {
 
     /// Starts it (again) on the same port, in the same folder, and waits until it answers.
     pub(crate) async fn start_again(&mut self) {
+        self.begin_to_start(&[]);
+        until("an answer of redis-server", async || {
+            let process = self.process.as_mut().unwrap();
+            assert!(process.exited().is_none(), "redis-server ended at once: {:#?}", process.lines());
+            self.try_ping()
+        })
+        .await;
+    }
+
+    /// Starts it (again) with these further arguments and waits for nothing.
+    pub(crate) fn begin_to_start(&mut self, arguments: &[&str]) {
         assert!(self.process.is_none(), "redis-server runs already");
         let mut command = Command::new(binary(self.folder.path()));
         command.arg("--port").arg(self.port.to_string()).args(["--bind", "127.0.0.1"]);
         command.arg("--dir").arg(self.folder.path()).arg("--unixsocket").arg(self.socket_path());
         command.args(["--save", "", "--daemonize", "no", "--maxmemory-policy", "noeviction"]).args(&self.arguments);
-        let mut process = Process::spawn("redis-server", &mut command);
-        until("an answer of redis-server", async || {
-            assert!(process.exited().is_none(), "redis-server ended at once: {:#?}", process.lines());
-            self.try_ping()
-        })
-        .await;
-        self.process = Some(process);
+        command.args(arguments);
+        self.process = Some(Process::spawn("redis-server", &mut command));
     }
 
     /// Starts it again with nothing in it.

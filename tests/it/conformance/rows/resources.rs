@@ -38,6 +38,7 @@ pub(crate) fn rows() -> Vec<Row> {
         row("R05", "empty: as omitted", with("audience=")).token().grants("aud", API),
     ];
     for (name, resource) in [
+        ("an empty one", ""),
         ("a fragment", "https://api.example.com%23canary"),
         ("an empty fragment", "https://api.example.com%23"),
         ("a relative one", "/v1"),
