@@ -10,5 +10,8 @@
 mod harness;
 
 mod conformance;
+mod drain;
+mod keys;
 mod outage;
+mod reload;
 mod smoke;

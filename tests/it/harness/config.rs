@@ -1,5 +1,6 @@
 //! How a test server is described before it starts.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
@@ -7,6 +8,7 @@ use toml::{Table, Value};
 
 use super::cli::jeton;
 use super::clients;
+use super::ports;
 use super::process::Process;
 use super::redis::RedisServer;
 use super::server::TestServer;
@@ -116,6 +118,14 @@ impl ServerBuilder {
     pub(crate) async fn start(self) -> TestServer {
         let (folder, process) = self.spawn();
         TestServer::started(folder, process).await
+    }
+
+    /// Starts one whose log does not say where it listens: it is given ports, and waited for until it answers.
+    pub(crate) async fn start_silent(self) -> TestServer {
+        let [public, admin] = [(); 2].map(|()| SocketAddr::from(([127, 0, 0, 1], ports::free())));
+        let builder = self.set("public.listen", public.to_string()).set("admin.listen", admin.to_string());
+        let (folder, process) = builder.spawn();
+        TestServer::listening(folder, process, public, admin).await
     }
 
     /// Starts it and expects nothing: for what must not come up. The folder goes with the returned guard.

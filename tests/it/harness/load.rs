@@ -49,6 +49,7 @@ impl Load {
                 stop: Arc::clone(&stop),
                 answered: Arc::clone(&answered),
                 keep: false,
+                told_to_close: false,
                 journal: Journal::default(),
             };
             tasks.spawn(async move {
@@ -98,12 +99,12 @@ struct Connection {
     stop: Arc<AtomicBool>,
     answered: Arc<AtomicU64>,
     keep: bool,
+    told_to_close: bool,
     journal: Journal,
 }
 
 impl Connection {
-    /// Ends when told to, and when the server takes no new connection (it drains). A connection whose answer says `close` is
-    /// replaced, as a good client does.
+    /// Ends when told to, and when the server drains: it says `close`, and a good client opens no new connection to it.
     async fn run(&mut self) {
         while !self.stop.load(Ordering::Relaxed) {
             let Ok(mut wire) = Wire::try_connect(self.billing.server).await else { return };
@@ -111,6 +112,9 @@ impl Connection {
                 if !self.one_round(&mut wire).await {
                     break;
                 }
+            }
+            if self.told_to_close {
+                return;
             }
         }
     }
@@ -135,7 +139,8 @@ impl Connection {
         if answer.status == 200 && answer.json()["active"] != true {
             self.journal.breaches.push(format!("a live token was called inactive: {}", answer.told()));
         }
-        if !goes_on || std::mem::replace(&mut self.keep, !self.keep) {
+        self.keep = !self.keep;
+        if !goes_on || self.keep {
             return goes_on;
         }
         self.revoke(wire, &token).await
@@ -173,7 +178,7 @@ impl Connection {
             503 if answer.header("retry-after").is_some() && answer.json()["error"] == "temporarily_unavailable" => {}
             _ => self.journal.breaches.push(answer.told()),
         }
-        let goes_on = answer.header("connection") != Some("close");
-        Some((answer, goes_on))
+        self.told_to_close |= answer.header("connection") == Some("close");
+        Some((answer, !self.told_to_close))
     }
 }

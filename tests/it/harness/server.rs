@@ -50,6 +50,21 @@ impl TestServer {
         Self { folder, process, public, admin, end_is_expected: false }
     }
 
+    /// Waits until `process` answers at these addresses.
+    pub(crate) async fn listening(
+        folder: TempDir,
+        mut process: Process,
+        public: SocketAddr,
+        admin: SocketAddr,
+    ) -> Self {
+        until("an answer of the server", async || {
+            assert!(process.exited().is_none(), "the server ended at once: {:#?}", process.lines());
+            tokio::net::TcpStream::connect(public).await.ok()
+        })
+        .await;
+        Self { folder, process, public, admin, end_is_expected: false }
+    }
+
     /// A client of the fixture (or one written by [`clients::client`]) with its right secret.
     pub(crate) fn client(&self, id: &str) -> TestClient {
         TestClient { server: self.public, http: Http::One, id: id.to_owned(), secret: clients::secret_of(id) }
