@@ -1,0 +1,203 @@
+//! The configuration: file, environment and flags become one checked value, and every mistake in them is told at once.
+//!
+//! # Invariants
+//! - **Every value knows its origin**, so that a mistake names the file, line and column, the variable or the flag.
+//! - **Nothing is started on a half-read configuration**: [`load`] gives all of it or all mistakes.
+//! - **Only this room reads the environment**, and only [`environment::from_process`] in it.
+//! - **A reload cannot disturb**: [`Sources::read`], [`ClientsSource::reload`] and [`keys_file::disk::load`] give a new value or mistakes
+//!   and leave the old one alone.
+
+pub mod address;
+mod build;
+pub mod clients;
+mod document;
+pub mod environment;
+mod file;
+mod flags;
+mod hint;
+pub mod keys_file;
+pub mod mistake;
+mod moment;
+pub mod options;
+mod secret_file;
+mod settings;
+mod show;
+pub mod store_url;
+mod table;
+pub mod watched;
+
+use std::path::{Path, PathBuf};
+
+pub use self::address::ListenAddress;
+pub use self::clients::{ClientsRead, ClientsSource};
+pub use self::flags::Flags;
+pub use self::mistake::{Mistake, Origin, Warning};
+pub use self::options::Config;
+pub use self::show::Shown;
+pub use self::watched::Watched;
+
+use self::build::Findings;
+use self::keys_file::{KeyFile, disk};
+use self::settings::Settings;
+use self::table::Named;
+use crate::oauth::keys::ServiceKeys;
+use crate::oauth::time::Timestamp;
+use crate::random::Random;
+
+/// Where a configuration is read from; kept, since a reload reads the same again.
+#[derive(Clone, Debug, Default)]
+pub struct Sources {
+    /// `--config`; none: `jeton.toml` in the folder, if it is there.
+    pub config_file: Option<PathBuf>,
+    /// Environment variables; those that do not begin with `JETON_` are left aside.
+    pub environment: Vec<(String, String)>,
+    /// Flags.
+    pub flags: Flags,
+    /// `--dev`.
+    pub dev: Option<Dev>,
+    /// What relative paths in variables and flags are relative to; empty: the working folder.
+    pub folder: PathBuf,
+}
+
+/// `--dev`: no file, no Redis and no environment needed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Dev {
+    /// `--dev-allow-remote`: other addresses than loopback are meant.
+    pub allow_remote: bool,
+}
+
+/// A configuration with the origin of its values.
+#[derive(Debug)]
+pub struct Effective {
+    /// The options.
+    pub config: Config,
+    /// What can hardly be meant.
+    pub warnings: Vec<Warning>,
+    /// The configuration file, if there is one.
+    pub file: Option<PathBuf>,
+    settings: Settings,
+}
+
+/// A configuration with all that it names: what a service starts on.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The options.
+    pub config: Config,
+    /// Whether and how `--dev` was given.
+    pub dev: Option<Dev>,
+    /// Where it came from, for reloads.
+    pub sources: Sources,
+    /// The keys of the file, or those made just now.
+    pub keys: ServiceKeys,
+    /// The clients, as of now.
+    pub clients: ClientsRead,
+    /// Where the clients come from, for reloads.
+    pub clients_source: ClientsSource,
+    /// What can hardly be meant: of the configuration, the keys and the clients.
+    pub warnings: Vec<Warning>,
+    /// The files that stand behind the options themselves: the configuration file and every `*_file` with a secret.
+    pub option_files: Vec<PathBuf>,
+}
+
+/// The name of the configuration file in the working folder.
+const FILE_NAME: &str = "jeton.toml";
+/// What `--dev` takes from flags and environment alone: a file in the folder was written for a service with real clients.
+const NOT_FROM_FILE_IN_DEV: [&str; 3] = ["issuer", "store.url", "keys.file"];
+
+impl Sources {
+    /// Reads and checks the options alone.
+    ///
+    /// # Errors
+    /// Every mistake.
+    pub fn read(&self) -> Result<Effective, Vec<Mistake>> {
+        let (effective, mistakes) = self.read_all();
+        if mistakes.is_empty() { Ok(effective) } else { Err(mistakes) }
+    }
+
+    /// Reads the options with the defaults in the place of what is mistaken, and every mistake.
+    pub fn read_all(&self) -> (Effective, Vec<Mistake>) {
+        let mut findings = Findings::default();
+        let file = self.file();
+        let folder = file.as_deref().and_then(Path::parent).unwrap_or(&self.folder);
+        let mut settings = Settings::defaults(folder);
+        if let Some(file) = &file {
+            let mut layer = file::read(file, &mut findings.mistakes);
+            if self.dev.is_some() {
+                leave_aside_in_dev(&mut layer, &mut findings.warnings);
+            }
+            settings.overlay(layer);
+        }
+        settings.overlay(environment::read(&self.environment, &self.folder, &mut findings.mistakes));
+        settings.overlay(flags::read(&self.flags, &self.folder, &mut findings.mistakes));
+        settings.read_files(&mut findings.mistakes);
+        let config = build::build(&settings, self.dev, &mut findings);
+        findings.mistakes.sort();
+        (Effective { config, warnings: findings.warnings, file, settings }, findings.mistakes)
+    }
+
+    fn file(&self) -> Option<PathBuf> {
+        let in_folder = || Some(self.folder.join(FILE_NAME)).filter(|path| path.exists());
+        self.config_file.clone().or_else(in_folder)
+    }
+}
+
+fn leave_aside_in_dev(layer: &mut Settings, warnings: &mut Vec<Warning>) {
+    for path in NOT_FROM_FILE_IN_DEV {
+        if let Some(setting) = layer.remove(path) {
+            warnings.push(Warning::new(setting.origin, format!("`{path}` of the file is left aside with --dev; a flag or variable is not")));
+        }
+    }
+}
+
+impl Effective {
+    /// Each key's value with its origin, secrets masked, in the order of the table.
+    pub fn show(&self) -> Vec<Shown> {
+        show::all(&self.settings)
+    }
+
+    /// The configuration file and every file that an option's value was read from.
+    pub fn files(&self) -> Vec<PathBuf> {
+        self.file.iter().cloned().chain(self.settings.files().map(Path::to_path_buf)).collect()
+    }
+}
+
+/// Reads everything that a service starts on: options, clients, keys. Without a key file keys are made, that make from `now` on.
+///
+/// # Errors
+/// Every mistake in all of them.
+pub fn load(sources: Sources, random: &Random, now: Timestamp) -> Result<Loaded, Vec<Mistake>> {
+    let (effective, mut mistakes) = sources.read_all();
+    let config = &effective.config;
+    let mut warnings = effective.warnings.clone();
+
+    let demo = if sources.dev.is_some() { clients::demo_registrations() } else { Vec::new() };
+    let clients = ClientsSource::open(&config.clients.file, config.tokens.ttl_seconds_max, demo);
+    let clients = clients.map_err(|found| mistakes.extend(found)).ok();
+    let keys = match &config.keys.file {
+        Some(path) => disk::load(path),
+        None => made_at_start(random, now).map(|keys| (keys, Vec::new())),
+    };
+    let keys = keys.map_err(|found| mistakes.extend(found)).ok();
+
+    match (clients, keys) {
+        (Some((clients_source, clients)), Some((keys, of_keys))) if mistakes.is_empty() => {
+            warnings.extend(of_keys);
+            warnings.extend(clients.warnings.iter().cloned());
+            let option_files = effective.files();
+            let (config, dev) = (effective.config, sources.dev);
+            Ok(Loaded { config, dev, sources, keys, clients, clients_source, warnings, option_files })
+        }
+        _ => {
+            mistakes.sort();
+            Err(mistakes)
+        }
+    }
+}
+
+fn made_at_start(random: &Random, now: Timestamp) -> Result<ServiceKeys, Vec<Mistake>> {
+    let keys = KeyFile::generate(random, now).and_then(|file| file.service_keys());
+    keys.map_err(|what| vec![Mistake::new(Origin::Default, what)])
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,315 @@
+//! From raw settings to [`Config`]: the rules that one key's form cannot hold.
+
+use std::path::{Path, PathBuf};
+
+use super::Dev;
+use super::address::ListenAddress;
+use super::mistake::{Mistake, Origin, Warning};
+use super::options::{
+    AdminOptions, ClientsOptions, Config, KeysOptions, LimitsOptions, LogFormat, LogLevel, LogOptions, LogRequests,
+    PlainHttp, PublicOptions, StoreOptions, StoreTlsOptions, TokensOptions,
+};
+use super::settings::{Settings, Value};
+use super::store_url::{self, ParsedStoreUrl, RedisEndpoint, StoreUrl};
+use crate::oauth::metadata::Issuer;
+use crate::oauth::secret::Secret;
+
+/// The shortest token that opens `/admin/`.
+const ADMIN_TOKEN_CHARS_MIN: usize = 32;
+/// The longest key of a page that Redis keeps in its smallest form, and what of it follows the prefix: `p:` and 12 characters.
+const PAGE_KEY_CHARS_MAX: usize = 30;
+const PAGE_KEY_SUFFIX_CHARS: usize = 14;
+const KEY_PREFIX_CHARS_MAX: usize = 128;
+const TOKEN_PREFIX_CHARS_MAX: usize = 32;
+
+/// What building found out.
+#[derive(Debug, Default)]
+pub(crate) struct Findings {
+    pub(crate) mistakes: Vec<Mistake>,
+    pub(crate) warnings: Vec<Warning>,
+}
+
+/// Builds the configuration, with defaults in the place of what is mistaken.
+pub(crate) fn build(settings: &Settings, dev: Option<Dev>, findings: &mut Findings) -> Config {
+    let mut builder = Builder { settings, dev, findings };
+    let public = builder.public();
+    let admin = builder.admin(&public);
+    let store = builder.store();
+    Config {
+        issuer: builder.issuer(public.plain_http),
+        tokens: builder.tokens(),
+        keys: builder.keys(&store.url),
+        clients: ClientsOptions { file: builder.path("clients.file").unwrap_or_default() },
+        limits: builder.limits(&store),
+        log: builder.log(),
+        public,
+        admin,
+        store,
+    }
+}
+
+struct Builder<'a> {
+    settings: &'a Settings,
+    dev: Option<Dev>,
+    findings: &'a mut Findings,
+}
+
+impl Builder<'_> {
+    fn issuer(&mut self, plain_http: PlainHttp) -> Option<Issuer> {
+        let Some(text) = self.text("issuer") else {
+            if self.dev.is_none() && self.settings.is_missing("issuer") {
+                let hint = "write the URL by which clients know this service in jeton.toml, JETON_ISSUER or --issuer (or try `serve --dev`)";
+                self.missing("issuer", hint);
+            }
+            return None;
+        };
+        let any = plain_http == PlainHttp::Any;
+        match Issuer::parse(text, any) {
+            Ok(issuer) => {
+                if any && Issuer::parse(text, false).is_err() {
+                    self.warn("issuer", "is plain http on another host than this one: right only where a proxy or mesh protects all of the way");
+                }
+                Some(issuer)
+            }
+            Err(error) => {
+                self.mistake("issuer", error.0);
+                None
+            }
+        }
+    }
+
+    fn public(&mut self) -> PublicOptions {
+        let plain_http = if self.text("public.plain_http") == Some("any") { PlainHttp::Any } else { PlainHttp::Loopback };
+        let listen = self.address("public.listen");
+        if !listen.is_local() && self.dev.is_none() && plain_http == PlainHttp::Loopback {
+            let what = format!("{listen} is not loopback, and without TLS secrets and tokens would cross the network readable");
+            let hint = "where a proxy or mesh in front ends TLS say so with public.plain_http = \"any\"";
+            self.mistake_with_hint("public.listen", what, hint);
+        }
+        PublicOptions { listen, workers: self.number("public.workers"), plain_http }
+    }
+
+    fn admin(&mut self, public: &PublicOptions) -> AdminOptions {
+        let listen = self.address("admin.listen");
+        if listen.collides_with(&public.listen) {
+            self.mistake("admin.listen", format!("{listen} is also the address of public.listen; the two need one each"));
+        }
+        let token = self.secret("admin.token");
+        let chars = token.as_ref().map_or(usize::MAX, |token| token.expose().len());
+        if chars < ADMIN_TOKEN_CHARS_MIN {
+            let what = format!("the admin token has {chars} characters, {ADMIN_TOKEN_CHARS_MIN} are the least");
+            self.mistake_with_hint("admin.token", what, "`jeton client hash --generate` prints a random one first");
+        }
+        let sendable = |token: &Secret| token.expose().iter().all(u8::is_ascii_graphic);
+        if token.as_ref().is_some_and(|token| !sendable(token)) {
+            self.mistake("admin.token", "the admin token holds characters that a header cannot carry; use letters and digits");
+        }
+        AdminOptions { listen, token }
+    }
+
+    fn store(&mut self) -> StoreOptions {
+        let parsed = self.store_url();
+        let prefix = self.text("store.key_prefix").unwrap_or_default().to_owned();
+        if prefix.contains(['{', '}']) {
+            self.mistake("store.key_prefix", "holds a brace: in a cluster it would move keys to another node");
+        } else if !prefix.bytes().all(|byte| byte.is_ascii_graphic()) || prefix.len() > KEY_PREFIX_CHARS_MAX {
+            let what = format!("must be printable ASCII without spaces, {KEY_PREFIX_CHARS_MAX} characters at most");
+            self.mistake("store.key_prefix", what);
+        } else if prefix.len() + PAGE_KEY_SUFFIX_CHARS > PAGE_KEY_CHARS_MAX && parsed.url != StoreUrl::Memory {
+            let most = PAGE_KEY_CHARS_MAX - PAGE_KEY_SUFFIX_CHARS;
+            self.warn("store.key_prefix", format!("has more than {most} characters: each page of tokens takes more memory in Redis"));
+        }
+        StoreOptions {
+            username: self.text("store.username").map(str::to_owned).or(parsed.username),
+            password: self.secret("store.password").or(parsed.password),
+            tls: self.store_tls(&parsed.url),
+            url: parsed.url,
+            key_prefix: prefix,
+            operation_timeout_ms: self.number("store.operation_timeout_ms"),
+            require_noeviction: self.flag("store.require_noeviction"),
+            memory_tokens_max: self.number("store.memory_tokens_max"),
+        }
+    }
+
+    fn store_url(&mut self) -> ParsedStoreUrl {
+        let memory = ParsedStoreUrl { url: StoreUrl::Memory, username: None, password: None };
+        let Some(secret) = self.secret("store.url") else {
+            if self.dev.is_none() && self.settings.is_missing("store.url") {
+                self.missing("store.url", "write \"redis://127.0.0.1:6379\" or, for tokens that die with the process, \"memory:\"");
+            }
+            return memory;
+        };
+        match std::str::from_utf8(secret.expose()).map_err(|_| "is no text").and_then(store_url::parse) {
+            Ok(parsed) => {
+                if self.dev.is_none() && parsed.url == StoreUrl::Memory {
+                    self.warn("store.url", "keeps tokens in this process alone: they end with it, and no other node knows them");
+                }
+                parsed
+            }
+            Err(what) => {
+                self.mistake("store.url", what);
+                memory
+            }
+        }
+    }
+
+    fn store_tls(&mut self, url: &StoreUrl) -> StoreTlsOptions {
+        let tls = StoreTlsOptions {
+            ca_file: self.path("store.tls.ca_file"),
+            certificate_file: self.path("store.tls.certificate_file"),
+            private_key_file: self.path("store.tls.private_key_file"),
+        };
+        for (given, other, there) in [
+            ("store.tls.certificate_file", "store.tls.private_key_file", tls.private_key_file.is_some()),
+            ("store.tls.private_key_file", "store.tls.certificate_file", tls.certificate_file.is_some()),
+        ] {
+            if self.settings.get(given).is_some() && !there {
+                self.mistake(given, format!("needs {other} beside it"));
+            }
+        }
+        let speaks_tls = matches!(url, StoreUrl::Redis { endpoint: RedisEndpoint::Tcp { tls: true, .. }, .. });
+        let given = ["store.tls.ca_file", "store.tls.certificate_file"].into_iter().find(|path| self.settings.get(path).is_some());
+        if let (Some(given), false) = (given, speaks_tls) {
+            self.warn(given, "is not used: store.url does not begin with rediss://");
+        }
+        tls
+    }
+
+    fn tokens(&mut self) -> TokensOptions {
+        let (ttl_seconds, ttl_seconds_max) = (self.number("tokens.ttl_seconds"), self.number("tokens.ttl_seconds_max"));
+        if ttl_seconds > ttl_seconds_max {
+            self.mistake("tokens.ttl_seconds", format!("{ttl_seconds} is more than tokens.ttl_seconds_max, {ttl_seconds_max}"));
+        }
+        let prefix = self.text("tokens.prefix").unwrap_or_default().to_owned();
+        let is_fit = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+        if prefix.is_empty() || prefix.len() > TOKEN_PREFIX_CHARS_MAX || !prefix.bytes().all(is_fit) {
+            let what = format!("must be 1 to {TOKEN_PREFIX_CHARS_MAX} letters, digits, hyphens and underscores: what all clients can carry");
+            self.mistake("tokens.prefix", what);
+        }
+        TokensOptions { ttl_seconds, ttl_seconds_max, prefix }
+    }
+
+    fn keys(&mut self, store: &StoreUrl) -> KeysOptions {
+        let file = self.path("keys.file");
+        let needed = self.dev.is_none() && *store != StoreUrl::Memory;
+        if needed && file.is_none() && self.settings.is_missing("keys.file") {
+            let hint = "make it with `jeton keys generate jeton.keys` and write keys.file = \"jeton.keys\"";
+            self.missing("keys.file", &format!("with Redis every node needs the same keys; {hint}"));
+        }
+        KeysOptions { file }
+    }
+
+    fn limits(&mut self, store: &StoreOptions) -> LimitsOptions {
+        let limits = LimitsOptions {
+            body_bytes: self.number("limits.body_bytes"),
+            connections: self.number("limits.connections"),
+            connections_per_source: self.number("limits.connections_per_source"),
+            request_deadline_ms: self.number("limits.request_deadline_ms"),
+            header_timeout_ms: self.number("limits.header_timeout_ms"),
+            body_timeout_ms: self.number("limits.body_timeout_ms"),
+            idle_timeout_ms: self.number("limits.idle_timeout_ms"),
+            connection_age_ms: self.number("limits.connection_age_ms"),
+            drain_delay_ms: if self.dev.is_some() { 0 } else { self.number("limits.drain_delay_ms") },
+            drain_timeout_ms: self.number("limits.drain_timeout_ms"),
+        };
+        if store.operation_timeout_ms > limits.request_deadline_ms && store.url != StoreUrl::Memory {
+            self.warn("store.operation_timeout_ms", "is more than limits.request_deadline_ms: no caller waits that long");
+        }
+        limits
+    }
+
+    fn log(&mut self) -> LogOptions {
+        LogOptions {
+            format: match self.text("log.format") {
+                Some("text") => LogFormat::Text,
+                Some("json") => LogFormat::Json,
+                _ => LogFormat::Auto,
+            },
+            level: match self.text("log.level") {
+                Some("error") => LogLevel::Error,
+                Some("warn") => LogLevel::Warn,
+                Some("debug") => LogLevel::Debug,
+                Some("trace") => LogLevel::Trace,
+                _ => LogLevel::Info,
+            },
+            requests: match self.text("log.requests") {
+                Some("failures") => LogRequests::Failures,
+                Some("all") => LogRequests::All,
+                _ => LogRequests::None,
+            },
+        }
+    }
+}
+
+/// Typed access to settings, and findings at their places.
+impl<'a> Builder<'a> {
+    fn text(&self, path: &str) -> Option<&'a str> {
+        match &self.settings.get(path)?.value {
+            Value::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    fn secret(&self, path: &str) -> Option<Secret> {
+        match &self.settings.get(path)?.value {
+            Value::Secret(secret) => Some(secret.clone()),
+            _ => None,
+        }
+    }
+
+    fn flag(&self, path: &str) -> bool {
+        matches!(self.settings.get(path).map(|setting| &setting.value), Some(Value::Flag(true)))
+    }
+
+    /// A number; its range in the table fits its type.
+    fn number<N: TryFrom<u64> + Default>(&self, path: &str) -> N {
+        match self.settings.get(path).map(|setting| &setting.value) {
+            Some(Value::Number(number)) => N::try_from(*number).unwrap_or_default(),
+            _ => N::default(),
+        }
+    }
+
+    fn path(&self, path: &str) -> Option<PathBuf> {
+        let setting = self.settings.get(path)?;
+        self.text(path).map(|text| setting.folder.join(text))
+    }
+
+    fn address(&mut self, path: &str) -> ListenAddress {
+        let folder = self.settings.get(path).map_or(Path::new(""), |setting| &setting.folder);
+        let text = self.text(path).unwrap_or_default();
+        match ListenAddress::parse(text, folder) {
+            Ok(address) => {
+                if self.dev.is_some_and(|dev| !dev.allow_remote) && !address.is_local() {
+                    let what = format!("{address} is not loopback, and the secrets of --dev are known to everybody");
+                    self.mistake_with_hint(path, what, "--dev-allow-remote says that it is meant, as inside a container");
+                }
+                address
+            }
+            Err(hint) => {
+                self.mistake_with_hint(path, format!("`{text}` is no address"), &hint);
+                ListenAddress::Unix(PathBuf::new())
+            }
+        }
+    }
+
+    fn origin(&self, path: &str) -> Origin {
+        self.settings.get(path).map_or(Origin::Default, |setting| setting.origin.clone())
+    }
+
+    fn mistake(&mut self, path: &str, what: impl Into<String>) {
+        self.findings.mistakes.push(Mistake::new(self.origin(path), format!("`{path}`: {}", what.into())));
+    }
+
+    fn mistake_with_hint(&mut self, path: &str, what: impl Into<String>, hint: &str) {
+        let mistake = Mistake::new(self.origin(path), format!("`{path}`: {}", what.into()));
+        self.findings.mistakes.push(mistake.hint(hint));
+    }
+
+    fn missing(&mut self, path: &str, hint: &str) {
+        self.findings.mistakes.push(Mistake::new(Origin::Default, format!("`{path}` is missing")).hint(hint));
+    }
+
+    fn warn(&mut self, path: &str, what: impl Into<String>) {
+        self.findings.warnings.push(Warning::new(self.origin(path), format!("`{path}` {}", what.into())));
+    }
+}

@@ -1,0 +1,97 @@
+//! The registered clients as files say them: one file, or a folder of them.
+//!
+//! Invariant: a file is taken whole or not at all, so that no half-edited file ever changes who is let in.
+
+mod advice;
+mod demo;
+mod members;
+mod registration;
+mod source;
+
+use std::collections::{BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+
+use toml::de::DeValue;
+
+pub use self::demo::demo_registrations;
+pub use self::source::{ClientsDiff, ClientsRead, ClientsSource};
+
+use self::members::Members;
+use super::document::Document;
+use super::hint::closest;
+use super::mistake::{Mistake, Origin, Warning};
+use crate::oauth::client::{ClientId, Registration};
+
+/// A client as one file has it.
+#[derive(Clone, Debug)]
+pub(crate) struct ReadClient {
+    pub(crate) registration: Registration,
+    /// The place of its id.
+    pub(crate) origin: Origin,
+    /// The places of its members that advice may point at.
+    pub(crate) places: HashMap<&'static str, Origin>,
+    /// What is doubtful about it alone.
+    pub(crate) warnings: Vec<Warning>,
+}
+
+/// What one file holds.
+#[derive(Debug, Default)]
+pub(crate) struct ReadFile {
+    pub(crate) clients: Vec<ReadClient>,
+    pub(crate) mistakes: Vec<Mistake>,
+    /// The files that its clients' secrets stand in.
+    pub(crate) secret_files: BTreeSet<PathBuf>,
+}
+
+/// Reads one file of clients. No token may live longer than `ttl_seconds_max`.
+pub(crate) fn read_file(path: &Path, ttl_seconds_max: u32) -> ReadFile {
+    match Document::read(path) {
+        Ok(document) => read_document(&document, ttl_seconds_max),
+        Err(mistake) => ReadFile { mistakes: vec![mistake], ..ReadFile::default() },
+    }
+}
+
+fn read_document(document: &Document, ttl_seconds_max: u32) -> ReadFile {
+    let mut file = ReadFile::default();
+    let (tree, syntax) = document.parse();
+    if !syntax.is_empty() {
+        // The tree of a broken text is a guess, and a guess of who is let in helps nobody.
+        return ReadFile { mistakes: syntax, ..file };
+    }
+    let mut ids: HashMap<ClientId, Origin> = HashMap::new();
+    for (name, value) in tree.get_ref() {
+        let tables = match (name.get_ref().as_ref(), value.get_ref()) {
+            ("client", DeValue::Array(tables)) => tables,
+            ("client", _) => {
+                let mistake = Mistake::new(document.origin(&name.span()), "each client is a table of its own");
+                file.mistakes.push(mistake.hint("write [[client]] with two brackets"));
+                continue;
+            }
+            (other, _) => {
+                let what = format!("there is no `{other}` in a clients file");
+                let meant = closest(other, ["client"]).map(|_| "[[client]]");
+                file.mistakes.push(Mistake::new(document.origin(&name.span()), what).did_you_mean(meant));
+                continue;
+            }
+        };
+        for table in tables {
+            let Some(members) = Members::new(document, table, &mut file.mistakes) else { continue };
+            let Some(client) = registration::read(members, ttl_seconds_max, &mut file) else { continue };
+            let id = client.registration.client_id.clone();
+            match ids.get(&id) {
+                Some(first) => file.mistakes.push(twice(&id, first, client.origin)),
+                None => {
+                    ids.insert(id, client.origin.clone());
+                    file.clients.push(client);
+                }
+            }
+        }
+    }
+    file.mistakes.sort();
+    file
+}
+
+/// The mistake of a client that is registered a second time.
+fn twice(id: &ClientId, first: &Origin, second: Origin) -> Mistake {
+    Mistake::new(second, format!("client `{id}` is registered twice: first at {first}"))
+}

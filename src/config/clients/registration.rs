@@ -1,0 +1,231 @@
+//! One client's registration: what each member may hold, and what they may hold together.
+
+use std::path::PathBuf;
+
+use super::members::{Members, Placed};
+use super::{ReadClient, ReadFile};
+use crate::config::mistake::{Mistake, Origin, Warning};
+use crate::config::secret_file;
+use crate::oauth::client::{AuthMethod, ClientId, IntrospectionRight, Registration};
+use crate::oauth::scope::Scope;
+use crate::oauth::secret::{Secret, SecretHash, check_strength};
+
+const CLIENT_ID_CHARS_MAX: usize = 255;
+const TEXT_BYTES_MAX: usize = 1024;
+const SECRETS_MAX: usize = 4;
+
+/// Reads a client. None where it is mistaken; why stands in `file`.
+pub(super) fn read(members: Members<'_>, ttl_seconds_max: u32, file: &mut ReadFile) -> Option<ReadClient> {
+    let mut secrets = Secrets::default();
+    let id = client_id(&members);
+    let auth_method = auth_method(&members);
+    secrets.read(&members);
+    let (scope, default_scope) = scopes(&members);
+    let (audience, default_audience) = audiences(&members);
+    let (client_id, origin) = id.unwrap_or_else(|| (String::new(), members.origin.clone()));
+    let registration = Registration {
+        client_id: ClientId::new(&client_id),
+        client_name: members.text("client_name").map(|(name, _)| name),
+        secrets: secrets.hashes,
+        auth_method,
+        strict_auth_method: members.flag("strict_auth_method"),
+        scope,
+        default_scope,
+        audience,
+        default_audience,
+        access_token_ttl_seconds: members.number("access_token_ttl_seconds", 1, ttl_seconds_max, " (tokens.ttl_seconds_max)"),
+        subject: subject(&members),
+        claims: members.claims("claims"),
+        not_before: members.moment("not_before"),
+        disabled: members.flag("disabled"),
+        client_credentials: grants_client_credentials(&members),
+        introspection: introspection(&members),
+    };
+    let places = members.places();
+    file.secret_files.extend(secrets.files);
+    let mistakes = members.into_mistakes();
+    let is_good = mistakes.is_empty();
+    file.mistakes.extend(mistakes);
+    is_good.then_some(ReadClient { registration, origin, places, warnings: secrets.warnings })
+}
+
+/// RFC 6749 appendix A.1: `client-id = *VSCHAR`; an empty one names nobody.
+fn client_id(members: &Members<'_>) -> Option<Placed> {
+    if !members.has("client_id") {
+        members.mistake(members.origin.clone(), "a client without `client_id`");
+        return None;
+    }
+    let (id, origin) = members.text("client_id")?;
+    let is_fit = (1..=CLIENT_ID_CHARS_MAX).contains(&id.len()) && id.bytes().all(|byte| (0x20..=0x7e).contains(&byte));
+    if !is_fit {
+        let what = format!("`client_id` must be 1 to {CLIENT_ID_CHARS_MAX} printable ASCII characters");
+        members.mistake(origin, what);
+        return None;
+    }
+    Some((id, origin))
+}
+
+fn auth_method(members: &Members<'_>) -> AuthMethod {
+    let Some((method, origin)) = members.text("token_endpoint_auth_method") else { return AuthMethod::default() };
+    match method.as_str() {
+        "client_secret_basic" => return AuthMethod::ClientSecretBasic,
+        "client_secret_post" => return AuthMethod::ClientSecretPost,
+        // RFC 6749 section 4.4: the client credentials grant MUST only be used by confidential clients.
+        "none" => members.push(
+            Mistake::new(origin, "a client with the method `none` is public, and this service's grant is for confidential clients alone")
+                .hint("give it a secret and leave the method out"),
+        ),
+        "private_key_jwt" | "client_secret_jwt" | "tls_client_auth" | "self_signed_tls_client_auth" => members.push(
+            Mistake::new(origin, format!("the method `{method}` is not in this release yet"))
+                .hint("client_secret_basic and client_secret_post are"),
+        ),
+        other => members.push(
+            Mistake::new(origin, format!("there is no method `{other}`"))
+                .hint("client_secret_basic and client_secret_post are known"),
+        ),
+    }
+    AuthMethod::default()
+}
+
+/// The secrets of one client, as hashes.
+#[derive(Default)]
+struct Secrets {
+    hashes: Vec<SecretHash>,
+    warnings: Vec<Warning>,
+    files: Vec<PathBuf>,
+}
+
+impl Secrets {
+    fn read(&mut self, members: &Members<'_>) {
+        if !["client_secret_hash", "client_secret_file", "client_secret"].iter().any(|name| members.has(name)) {
+            let mistake = Mistake::new(members.origin.clone(), "a client without a secret could never prove who it is");
+            members.push(mistake.hint("give it `client_secret_hash`; `jeton client hash --generate` makes one"));
+        }
+        for (hash, origin) in members.text_or_texts("client_secret_hash").unwrap_or_default() {
+            match SecretHash::parse(&hash) {
+                Ok(hash) => self.add(members, hash, origin),
+                Err(_) => members.push(
+                    Mistake::new(origin, "`client_secret_hash` is not `$sha256$` and 43 characters of base64url")
+                        .hint("`jeton client hash` makes it of a secret"),
+                ),
+            }
+        }
+        if let Some((path, origin)) = members.path("client_secret_file") {
+            match secret_file::read(&path) {
+                Ok(secret) => self.add_plain(members, &secret, origin),
+                Err(what) => members.mistake(origin, format!("`client_secret_file`: {what}")),
+            }
+            self.files.push(path);
+        }
+        if let Some((secret, origin)) = members.text("client_secret") {
+            if secret.is_empty() {
+                return members.mistake(origin, "`client_secret` is empty");
+            }
+            let what = "`client_secret` stands here readable; `jeton client hash` makes a hash to write in its place";
+            self.warnings.push(Warning::new(origin.clone(), what));
+            self.add_plain(members, &Secret::new(secret.as_bytes()), origin);
+        }
+    }
+
+    fn add_plain(&mut self, members: &Members<'_>, secret: &Secret, origin: Origin) {
+        if check_strength(secret).is_err() {
+            let what = "this secret could be guessed, and a fast hash does not protect it; `jeton client hash --generate` makes a better one";
+            self.warnings.push(Warning::new(origin.clone(), what));
+        }
+        self.add(members, SecretHash::of(secret), origin);
+    }
+
+    fn add(&mut self, members: &Members<'_>, hash: SecretHash, origin: Origin) {
+        if self.hashes.len() == SECRETS_MAX {
+            members.mistake(origin, format!("a client has at most {SECRETS_MAX} secrets"));
+        } else {
+            self.hashes.push(hash);
+        }
+    }
+}
+
+fn scopes(members: &Members<'_>) -> (Scope, Option<Scope>) {
+    let read = |name| {
+        let (text, origin) = members.text(name)?;
+        let scope = Scope::parse(&text).map_err(|error| members.mistake(origin.clone(), format!("`{name}` is {error}")));
+        Some((scope.ok()?, origin))
+    };
+    let scope = read("scope");
+    let default = read("default_scope");
+    let is_known = scope.is_some() || !members.has("scope");
+    let scope = scope.map(|(scope, _)| scope).unwrap_or_default();
+    if let Some((default, origin)) = &default
+        && is_known
+    {
+        let outside: Vec<&str> = default.iter().filter(|token| scope.iter().all(|other| other != *token)).collect();
+        if !outside.is_empty() {
+            members.mistake(origin.clone(), format!("`default_scope` holds `{}`, which `scope` does not", outside.join(" ")));
+        }
+    }
+    (scope, default.map(|(default, _)| default))
+}
+
+fn audiences(members: &Members<'_>) -> (Vec<String>, Option<Vec<String>>) {
+    let audience = checked_audiences(members, "audience");
+    let default = members.has("default_audience").then(|| checked_audiences(members, "default_audience"));
+    for (text, origin) in default.iter().flatten() {
+        if audience.iter().all(|(known, _)| known != text) {
+            members.mistake(origin.clone(), format!("`default_audience` holds `{text}`, which `audience` does not"));
+        }
+    }
+    let texts = |placed: Vec<Placed>| placed.into_iter().map(|(text, _)| text).collect();
+    (texts(audience), default.map(texts))
+}
+
+/// The audiences of a member, each once, in their order.
+fn checked_audiences(members: &Members<'_>, name: &str) -> Vec<Placed> {
+    let mut good: Vec<Placed> = Vec::new();
+    for (text, origin) in members.texts(name).unwrap_or_default() {
+        if text == "*" {
+            members.mistake(origin, format!("`*` is no audience; in `{name}` each is named"));
+        } else if !is_plain_text(&text) {
+            members.mistake(origin, format!("an audience is 1 to {TEXT_BYTES_MAX} bytes of text without control characters"));
+        } else if good.iter().all(|(known, _)| *known != text) {
+            good.push((text, origin));
+        }
+    }
+    good
+}
+
+fn is_plain_text(text: &str) -> bool {
+    (1..=TEXT_BYTES_MAX).contains(&text.len()) && !text.chars().any(char::is_control)
+}
+
+fn subject(members: &Members<'_>) -> Option<String> {
+    let (subject, origin) = members.text("subject")?;
+    if is_plain_text(&subject) {
+        return Some(subject);
+    }
+    members.mistake(origin, format!("`subject` is 1 to {TEXT_BYTES_MAX} bytes of text without control characters"));
+    None
+}
+
+fn grants_client_credentials(members: &Members<'_>) -> bool {
+    let Some(types) = members.texts("grant_types") else { return true };
+    for (other, origin) in types.iter().filter(|(name, _)| name != "client_credentials") {
+        let what = format!("there is no grant type `{other}` here: `client_credentials` is the only one");
+        members.push(Mistake::new(origin.clone(), what).hint("write [] for a resource server that gets no tokens"));
+    }
+    !types.is_empty()
+}
+
+fn introspection(members: &Members<'_>) -> IntrospectionRight {
+    let named = members.texts("introspection").unwrap_or_default();
+    if named.is_empty() {
+        return IntrospectionRight::OwnOnly;
+    }
+    if let Some((_, origin)) = named.iter().find(|(text, _)| text == "*") {
+        if named.len() > 1 {
+            members.mistake(origin.clone(), "`*` stands for all audiences: in `introspection` it stands alone");
+        }
+        return IntrospectionRight::All;
+    }
+    let mut audiences: Vec<String> = checked_audiences(members, "introspection").into_iter().map(|(text, _)| text).collect();
+    audiences.sort();
+    IntrospectionRight::Audiences(audiences)
+}

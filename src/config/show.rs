@@ -1,0 +1,45 @@
+//! `config show`: each value as it counts, with its origin; no secret.
+
+use super::mistake::Origin;
+use super::settings::{Setting, Settings, Value};
+use super::store_url;
+use super::table::{self, Key, Kind};
+
+/// One key as it may be shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shown {
+    /// Its section and name, with dots.
+    pub path: &'static str,
+    /// Its value as TOML would have it, masked where secret; none: absent.
+    pub value: Option<String>,
+    /// Where it came from.
+    pub origin: String,
+}
+
+/// All keys, in the order of the table.
+pub(crate) fn all(settings: &Settings) -> Vec<Shown> {
+    let shown = |key: &'static Key| match settings.get(key.path) {
+        Some(setting) => Shown { path: key.path, value: Some(value(key, setting)), origin: origin(setting) },
+        None => Shown { path: key.path, value: None, origin: Origin::Default.to_string() },
+    };
+    table::KEYS.iter().map(shown).collect()
+}
+
+fn value(key: &Key, setting: &Setting) -> String {
+    let quoted = |text: &str| toml::Value::from(text).to_string();
+    match (&setting.value, key.kind) {
+        (Value::Text(text), Kind::Path) => quoted(&setting.folder.join(text).to_string_lossy()),
+        (Value::Text(text), _) => quoted(text),
+        (Value::Number(number), _) => number.to_string(),
+        (Value::Flag(flag), _) => flag.to_string(),
+        (Value::Secret(url), Kind::SecretUrl) => quoted(&store_url::masked(&String::from_utf8_lossy(url.expose()))),
+        (Value::Secret(_) | Value::FileOf(_), _) => quoted("…"),
+    }
+}
+
+fn origin(setting: &Setting) -> String {
+    match &setting.read_from {
+        Some(file) => format!("{}, in {}", setting.origin, file.display()),
+        None => setting.origin.to_string(),
+    }
+}
