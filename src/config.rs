@@ -39,7 +39,6 @@ pub use self::watched::Watched;
 use self::build::Findings;
 use self::keys_file::{KeyFile, disk};
 use self::settings::Settings;
-use self::table::Named;
 use crate::oauth::keys::ServiceKeys;
 use crate::oauth::time::Timestamp;
 use crate::random::Random;
@@ -144,7 +143,10 @@ impl Sources {
 fn leave_aside_in_dev(layer: &mut Settings, warnings: &mut Vec<Warning>) {
     for path in NOT_FROM_FILE_IN_DEV {
         if let Some(setting) = layer.remove(path) {
-            warnings.push(Warning::new(setting.origin, format!("`{path}` of the file is left aside with --dev; a flag or variable is not")));
+            warnings.push(Warning::new(
+                setting.origin,
+                format!("`{path}` of the file is left aside with --dev; a flag or variable is not"),
+            ));
         }
     }
 }
@@ -170,7 +172,7 @@ pub fn load(sources: Sources, random: &Random, now: Timestamp) -> Result<Loaded,
     let config = &effective.config;
     let mut warnings = effective.warnings.clone();
 
-    let demo = if sources.dev.is_some() { clients::demo_registrations() } else { Vec::new() };
+    let demo = if sources.dev.is_some() { clients::demo::registrations() } else { Vec::new() };
     let clients = ClientsSource::open(&config.clients.file, config.tokens.ttl_seconds_max, demo);
     let clients = clients.map_err(|found| mistakes.extend(found)).ok();
     let keys = match &config.keys.file {

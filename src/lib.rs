@@ -19,3 +19,5 @@ pub mod actors;
 pub mod http;
 
 mod worker;
+
+pub mod config;

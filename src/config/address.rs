@@ -29,7 +29,9 @@ impl ListenAddress {
             return Ok(Self::Tcp(address));
         }
         let hint = match text.rsplit_once(':') {
-            Some(("", port)) => format!("write `0.0.0.0:{port}` for all addresses or `127.0.0.1:{port}` for this machine"),
+            Some(("", port)) => {
+                format!("write `0.0.0.0:{port}` for all addresses or `127.0.0.1:{port}` for this machine")
+            }
             Some(("localhost", port)) => format!("write `127.0.0.1:{port}`"),
             _ if text.parse::<IpAddr>().is_ok() => "a port is missing, as in `127.0.0.1:4444` or `[::1]:4444`".into(),
             _ => "write an IP address and a port, as in `127.0.0.1:4444`, or `unix:PATH`".into(),
@@ -79,7 +81,9 @@ mod tests {
     fn addresses_and_sockets_are_read() {
         assert_eq!(parse("127.0.0.1:0").unwrap().to_string(), "127.0.0.1:0");
         assert_eq!(parse("unix:run/s").unwrap(), ListenAddress::Unix("/etc/jeton/run/s".into()));
-        for (text, hint) in [(":80", "0.0.0.0:80"), ("localhost:1", "127.0.0.1:1"), ("::1", "[::1]:4444"), ("x", "unix:PATH")] {
+        for (text, hint) in
+            [(":80", "0.0.0.0:80"), ("localhost:1", "127.0.0.1:1"), ("::1", "[::1]:4444"), ("x", "unix:PATH")]
+        {
             assert!(parse(text).unwrap_err().contains(hint), "{text}");
         }
     }

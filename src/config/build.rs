@@ -79,10 +79,13 @@ impl Builder<'_> {
     }
 
     fn public(&mut self) -> PublicOptions {
-        let plain_http = if self.text("public.plain_http") == Some("any") { PlainHttp::Any } else { PlainHttp::Loopback };
+        let plain_http =
+            if self.text("public.plain_http") == Some("any") { PlainHttp::Any } else { PlainHttp::Loopback };
         let listen = self.address("public.listen");
         if !listen.is_local() && self.dev.is_none() && plain_http == PlainHttp::Loopback {
-            let what = format!("{listen} is not loopback, and without TLS secrets and tokens would cross the network readable");
+            let what = format!(
+                "{listen} is not loopback, and without TLS secrets and tokens would cross the network readable"
+            );
             let hint = "where a proxy or mesh in front ends TLS say so with public.plain_http = \"any\"";
             self.mistake_with_hint("public.listen", what, hint);
         }
@@ -92,7 +95,10 @@ impl Builder<'_> {
     fn admin(&mut self, public: &PublicOptions) -> AdminOptions {
         let listen = self.address("admin.listen");
         if listen.collides_with(&public.listen) {
-            self.mistake("admin.listen", format!("{listen} is also the address of public.listen; the two need one each"));
+            self.mistake(
+                "admin.listen",
+                format!("{listen} is also the address of public.listen; the two need one each"),
+            );
         }
         let token = self.secret("admin.token");
         let chars = token.as_ref().map_or(usize::MAX, |token| token.expose().len());
@@ -102,7 +108,10 @@ impl Builder<'_> {
         }
         let sendable = |token: &Secret| token.expose().iter().all(u8::is_ascii_graphic);
         if token.as_ref().is_some_and(|token| !sendable(token)) {
-            self.mistake("admin.token", "the admin token holds characters that a header cannot carry; use letters and digits");
+            self.mistake(
+                "admin.token",
+                "the admin token holds characters that a header cannot carry; use letters and digits",
+            );
         }
         AdminOptions { listen, token }
     }
@@ -117,7 +126,10 @@ impl Builder<'_> {
             self.mistake("store.key_prefix", what);
         } else if prefix.len() + PAGE_KEY_SUFFIX_CHARS > PAGE_KEY_CHARS_MAX && parsed.url != StoreUrl::Memory {
             let most = PAGE_KEY_CHARS_MAX - PAGE_KEY_SUFFIX_CHARS;
-            self.warn("store.key_prefix", format!("has more than {most} characters: each page of tokens takes more memory in Redis"));
+            self.warn(
+                "store.key_prefix",
+                format!("has more than {most} characters: each page of tokens takes more memory in Redis"),
+            );
         }
         StoreOptions {
             username: self.text("store.username").map(str::to_owned).or(parsed.username),
@@ -135,14 +147,20 @@ impl Builder<'_> {
         let memory = ParsedStoreUrl { url: StoreUrl::Memory, username: None, password: None };
         let Some(secret) = self.secret("store.url") else {
             if self.dev.is_none() && self.settings.is_missing("store.url") {
-                self.missing("store.url", "write \"redis://127.0.0.1:6379\" or, for tokens that die with the process, \"memory:\"");
+                self.missing(
+                    "store.url",
+                    "write \"redis://127.0.0.1:6379\" or, for tokens that die with the process, \"memory:\"",
+                );
             }
             return memory;
         };
         match std::str::from_utf8(secret.expose()).map_err(|_| "is no text").and_then(store_url::parse) {
             Ok(parsed) => {
                 if self.dev.is_none() && parsed.url == StoreUrl::Memory {
-                    self.warn("store.url", "keeps tokens in this process alone: they end with it, and no other node knows them");
+                    self.warn(
+                        "store.url",
+                        "keeps tokens in this process alone: they end with it, and no other node knows them",
+                    );
                 }
                 parsed
             }
@@ -168,7 +186,9 @@ impl Builder<'_> {
             }
         }
         let speaks_tls = matches!(url, StoreUrl::Redis { endpoint: RedisEndpoint::Tcp { tls: true, .. }, .. });
-        let given = ["store.tls.ca_file", "store.tls.certificate_file"].into_iter().find(|path| self.settings.get(path).is_some());
+        let given = ["store.tls.ca_file", "store.tls.certificate_file"]
+            .into_iter()
+            .find(|path| self.settings.get(path).is_some());
         if let (Some(given), false) = (given, speaks_tls) {
             self.warn(given, "is not used: store.url does not begin with rediss://");
         }
@@ -178,12 +198,17 @@ impl Builder<'_> {
     fn tokens(&mut self) -> TokensOptions {
         let (ttl_seconds, ttl_seconds_max) = (self.number("tokens.ttl_seconds"), self.number("tokens.ttl_seconds_max"));
         if ttl_seconds > ttl_seconds_max {
-            self.mistake("tokens.ttl_seconds", format!("{ttl_seconds} is more than tokens.ttl_seconds_max, {ttl_seconds_max}"));
+            self.mistake(
+                "tokens.ttl_seconds",
+                format!("{ttl_seconds} is more than tokens.ttl_seconds_max, {ttl_seconds_max}"),
+            );
         }
         let prefix = self.text("tokens.prefix").unwrap_or_default().to_owned();
         let is_fit = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
         if prefix.is_empty() || prefix.len() > TOKEN_PREFIX_CHARS_MAX || !prefix.bytes().all(is_fit) {
-            let what = format!("must be 1 to {TOKEN_PREFIX_CHARS_MAX} letters, digits, hyphens and underscores: what all clients can carry");
+            let what = format!(
+                "must be 1 to {TOKEN_PREFIX_CHARS_MAX} letters, digits, hyphens and underscores: what all clients can carry"
+            );
             self.mistake("tokens.prefix", what);
         }
         TokensOptions { ttl_seconds, ttl_seconds_max, prefix }
@@ -213,7 +238,10 @@ impl Builder<'_> {
             drain_timeout_ms: self.number("limits.drain_timeout_ms"),
         };
         if store.operation_timeout_ms > limits.request_deadline_ms && store.url != StoreUrl::Memory {
-            self.warn("store.operation_timeout_ms", "is more than limits.request_deadline_ms: no caller waits that long");
+            self.warn(
+                "store.operation_timeout_ms",
+                "is more than limits.request_deadline_ms: no caller waits that long",
+            );
         }
         limits
     }
@@ -281,7 +309,11 @@ impl<'a> Builder<'a> {
             Ok(address) => {
                 if self.dev.is_some_and(|dev| !dev.allow_remote) && !address.is_local() {
                     let what = format!("{address} is not loopback, and the secrets of --dev are known to everybody");
-                    self.mistake_with_hint(path, what, "--dev-allow-remote says that it is meant, as inside a container");
+                    self.mistake_with_hint(
+                        path,
+                        what,
+                        "--dev-allow-remote says that it is meant, as inside a container",
+                    );
                 }
                 address
             }

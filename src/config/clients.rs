@@ -3,7 +3,7 @@
 //! Invariant: a file is taken whole or not at all, so that no half-edited file ever changes who is let in.
 
 mod advice;
-mod demo;
+pub mod demo;
 mod members;
 mod registration;
 mod source;
@@ -13,7 +13,6 @@ use std::path::{Path, PathBuf};
 
 use toml::de::DeValue;
 
-pub use self::demo::demo_registrations;
 pub use self::source::{ClientsDiff, ClientsRead, ClientsSource};
 
 use self::members::Members;

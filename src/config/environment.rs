@@ -105,7 +105,9 @@ mod tests {
             ("PATH", "/bin"),
         ]);
         assert!(mistakes.is_empty(), "{mistakes:?}");
-        assert!(matches!(&settings.get("store.password").unwrap().value, Value::FileOf(p) if p == Path::new("here/pw")));
+        assert!(
+            matches!(&settings.get("store.password").unwrap().value, Value::FileOf(p) if p == Path::new("here/pw"))
+        );
         assert!(matches!(settings.get("limits.body_bytes").unwrap().value, Value::Number(2048)));
         assert_eq!(settings.get("issuer").unwrap().origin.to_string(), "JETON_ISSUER");
     }
@@ -150,7 +152,8 @@ mod tests {
             "JETON_PORT_1_SCTP_PORT",
         ];
         assert!(made.iter().all(|name| is_of_kubernetes(name)));
-        let others = ["JETON_PORT_X_TCP", "JETON_STORE__SERVICE_HOST", "JETON_PORTS", "JETON_PORT_1_HTTP", "JETON_HOST"];
+        let others =
+            ["JETON_PORT_X_TCP", "JETON_STORE__SERVICE_HOST", "JETON_PORTS", "JETON_PORT_1_HTTP", "JETON_HOST"];
         assert!(others.iter().all(|name| !is_of_kubernetes(name)));
         assert_eq!(read_all(&[("JETON_PORT", "tcp://10.0.0.1:4444")]).1, [""; 0]);
     }

@@ -29,17 +29,21 @@ pub(crate) fn read_document(document: &Document, mistakes: &mut Vec<Mistake>) ->
     let mut layer = Layer { document, settings: Settings::default(), mistakes: Vec::new() };
     layer.walk("", tree.get_ref());
     // Where the text is broken the tree is a guess: what it says of the same line would only repeat the syntax error.
-    let same_line = |mistake: &Mistake| syntax.iter().any(|other| line(other) == line(mistake));
-    mistakes.extend(layer.mistakes.iter().filter(|mistake| !same_line(mistake)).cloned());
-    if !syntax.is_empty() {
-        table::KEYS.iter().for_each(|key| layer.settings.spoil(key));
+    let broken: Vec<u32> = syntax.iter().filter_map(|mistake| line(&mistake.origin)).collect();
+    let is_broken = |origin: &Origin| line(origin).is_some_and(|line| broken.contains(&line));
+    mistakes.extend(layer.mistakes.iter().filter(|mistake| !is_broken(&mistake.origin)).cloned());
+    for key in table::KEYS.iter().filter(|_| !syntax.is_empty()) {
+        layer.settings.spoil(key);
+        if layer.settings.get(key.path).is_some_and(|setting| is_broken(&setting.origin)) {
+            layer.settings.remove(key.path);
+        }
     }
     mistakes.extend(syntax);
     layer.settings
 }
 
-fn line(mistake: &Mistake) -> Option<u32> {
-    match &mistake.origin {
+fn line(origin: &Origin) -> Option<u32> {
+    match origin {
         Origin::Place { line, .. } => Some(*line),
         _ => None,
     }
@@ -54,7 +58,8 @@ struct Layer<'a> {
 impl Layer<'_> {
     fn walk(&mut self, section: &str, table: &DeTable<'_>) {
         for (name, value) in table {
-            let path = if section.is_empty() { name.get_ref().to_string() } else { format!("{section}.{}", name.get_ref()) };
+            let path =
+                if section.is_empty() { name.get_ref().to_string() } else { format!("{section}.{}", name.get_ref()) };
             let (at_name, at_value) = (name.span(), value.span());
             match (table::find(&path), value.get_ref()) {
                 (Some(Named::Section), DeValue::Table(inner)) => self.walk(&path, inner),
@@ -125,7 +130,8 @@ pub(crate) fn later(path: &str, origin: Origin) -> Mistake {
 fn unknown(path: &str, origin: Origin) -> Mistake {
     let (section, leaf) = path.rsplit_once('.').unwrap_or(("", path));
     let names: Vec<String> = table::names().collect();
-    let split = |name: &str| name.rsplit_once('.').map_or(("".to_owned(), name.to_owned()), |(s, l)| (s.into(), l.into()));
+    let split =
+        |name: &str| name.rsplit_once('.').map_or(("".to_owned(), name.to_owned()), |(s, l)| (s.into(), l.into()));
     let mut siblings: Vec<String> =
         names.iter().map(|name| split(name)).filter(|(s, _)| s == section).map(|(_, leaf)| leaf).collect();
     let sections = names.iter().map(|name| split(name).0);

@@ -96,7 +96,10 @@ impl KeyFile {
             return Err(format!("there is no key {}", id.0));
         }
         if self.keys.len() == 1 {
-            return Err(format!("key {} is the only one, and without a key nothing is made; `jeton keys rotate --active-in 0s` first", id.0));
+            return Err(format!(
+                "key {} is the only one, and without a key nothing is made; `jeton keys rotate --active-in 0s` first",
+                id.0
+            ));
         }
         self.keys.retain(|key| key.id != id);
         Ok(())
@@ -106,7 +109,8 @@ impl KeyFile {
     pub fn prune(&mut self, now: Timestamp, ttl_seconds_max: u32) -> Vec<KeyId> {
         self.sort();
         let kept_seconds = u64::from(ttl_seconds_max) + KEPT_LONGER_SECONDS;
-        let is_over = |successor: &Entry| successor.active_from.unix_seconds().saturating_add(kept_seconds) < now.unix_seconds();
+        let is_over =
+            |successor: &Entry| successor.active_from.unix_seconds().saturating_add(kept_seconds) < now.unix_seconds();
         // Sorted by activity, so those that are over are the first ones.
         let over = self.keys.windows(2).take_while(|pair| is_over(&pair[1])).count();
         self.keys.drain(..over).map(|key| key.id).collect()
@@ -122,7 +126,8 @@ impl KeyFile {
             std::cmp::Ordering::Equal => KeyState::Making,
             std::cmp::Ordering::Greater => KeyState::Waiting,
         };
-        let summary = |(at, key): (usize, &&Entry)| KeySummary { id: key.id, active_from: key.active_from, state: state(at) };
+        let summary =
+            |(at, key): (usize, &&Entry)| KeySummary { id: key.id, active_from: key.active_from, state: state(at) };
         keys.iter().enumerate().map(summary).collect()
     }
 
@@ -144,7 +149,8 @@ impl KeyFile {
         let _ = writeln!(text, "last_id = {}", self.last_id);
         for key in &self.keys {
             let secret = Zeroizing::new(BASE64URL_NOPAD.encode(&*key.secret));
-            let _ = writeln!(text, "\n[[key]]\nid = {}\nactive_from = \"{}\"", key.id.0, moment::format(key.active_from));
+            let _ =
+                writeln!(text, "\n[[key]]\nid = {}\nactive_from = \"{}\"", key.id.0, moment::format(key.active_from));
             let _ = writeln!(text, "secret = \"{}\"", secret.as_str());
         }
         text
@@ -227,7 +233,10 @@ impl Reader<'_> {
 
     fn know(&mut self, table: &DeTable<'_>, known: &[&str]) {
         for name in table.keys().filter(|name| !known.contains(&name.get_ref().as_ref())) {
-            let mistake = Mistake::new(self.document.origin(&name.span()), format!("there is no `{}` in a key file", name.get_ref()));
+            let mistake = Mistake::new(
+                self.document.origin(&name.span()),
+                format!("there is no `{}` in a key file", name.get_ref()),
+            );
             self.mistakes.push(mistake.did_you_mean(closest(name.get_ref(), known.iter().copied())));
         }
     }
@@ -241,7 +250,8 @@ impl Reader<'_> {
     }
 
     fn id(&mut self, value: &Spanned<DeValue<'_>>) -> Option<u8> {
-        let number = value.get_ref().as_integer().and_then(|number| u8::from_str_radix(number.as_str(), number.radix()).ok());
+        let number =
+            value.get_ref().as_integer().and_then(|number| u8::from_str_radix(number.as_str(), number.radix()).ok());
         let id = number.filter(|id| *id > 0);
         if id.is_none() {
             self.mistake(self.document.origin(&value.span()), "a key's id is a whole number from 1 to 255");
@@ -256,13 +266,17 @@ impl Reader<'_> {
             _ => None,
         };
         if moment.is_none() {
-            self.mistake(self.document.origin(&value.span()), "`active_from` is a time by RFC 3339, as in \"2026-11-23T10:00:00Z\"");
+            self.mistake(
+                self.document.origin(&value.span()),
+                "`active_from` is a time by RFC 3339, as in \"2026-11-23T10:00:00Z\"",
+            );
         }
         moment
     }
 
     fn secret(&mut self, value: &Spanned<DeValue<'_>>) -> Option<Zeroizing<[u8; KEY_BYTES]>> {
-        let decoded = value.get_ref().as_str().and_then(|text| BASE64URL_NOPAD.decode(text.as_bytes()).ok()).map(Zeroizing::new);
+        let decoded =
+            value.get_ref().as_str().and_then(|text| BASE64URL_NOPAD.decode(text.as_bytes()).ok()).map(Zeroizing::new);
         let secret = decoded.and_then(|bytes| <[u8; KEY_BYTES]>::try_from(bytes.as_slice()).ok());
         if secret.is_none() {
             self.mistake(self.document.origin(&value.span()), "`secret` is not 32 bytes in base64url, 43 characters");

@@ -194,7 +194,10 @@ pub enum LogRequests {
 
 impl Config {
     /// The issuer once the public listener stands at `listened`: the configured one, else `http://` and a loopback address with its port.
-    pub fn issuer_when_listening(&self, listened: &ListenAddress) -> Result<Issuer, crate::oauth::metadata::IssuerError> {
+    pub fn issuer_when_listening(
+        &self,
+        listened: &ListenAddress,
+    ) -> Result<Issuer, crate::oauth::metadata::IssuerError> {
         match &self.issuer {
             Some(issuer) => Ok(issuer.clone()),
             None => Issuer::parse(&local_url(listened), false),

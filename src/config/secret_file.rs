@@ -38,7 +38,9 @@ mod tests {
 
     #[test]
     fn one_line_end_is_dropped_and_no_more() {
-        for (bytes, rest) in [("a\n", "a"), ("a\r\n", "a"), ("a\n\n", "a\n"), ("a", "a"), (" a \r", " a \r"), ("\n", "")] {
+        for (bytes, rest) in
+            [("a\n", "a"), ("a\r\n", "a"), ("a\n\n", "a\n"), ("a", "a"), (" a \r", " a \r"), ("\n", "")]
+        {
             assert_eq!(without_line_end(bytes.as_bytes()), rest.as_bytes());
         }
     }

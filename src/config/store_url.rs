@@ -55,9 +55,12 @@ pub(crate) fn parse(text: &str) -> Result<ParsedStoreUrl, &'static str> {
     }
     let scheme = text.split(':').next().unwrap_or_default();
     if LATER_SCHEMES.contains(&scheme) {
-        return Err("Sentinel and Cluster are not in this release yet; write memory:, redis://, rediss:// or redis+unix://");
+        return Err(
+            "Sentinel and Cluster are not in this release yet; write memory:, redis://, rediss:// or redis+unix://",
+        );
     }
-    let url = Url::parse(text).map_err(|_| "is no URL; write memory:, redis://HOST:PORT, rediss:// or redis+unix:///PATH")?;
+    let url =
+        Url::parse(text).map_err(|_| "is no URL; write memory:, redis://HOST:PORT, rediss:// or redis+unix:///PATH")?;
     if url.fragment().is_some() {
         return Err("has a fragment, which means nothing here");
     }
@@ -105,7 +108,11 @@ fn over_unix(url: &Url) -> Result<ParsedStoreUrl, &'static str> {
 }
 
 fn database(text: &str) -> Result<u32, &'static str> {
-    if text.is_empty() { Ok(0) } else { text.parse().map_err(|_| "names no database; it is a number, as in redis://HOST/0") }
+    if text.is_empty() {
+        Ok(0)
+    } else {
+        text.parse().map_err(|_| "names no database; it is a number, as in redis://HOST/0")
+    }
 }
 
 fn decoded_text(text: &str) -> Result<String, &'static str> {
@@ -181,7 +188,9 @@ mod tests {
 
     #[test]
     fn what_names_no_store_is_refused_without_being_repeated() {
-        for text in ["http://u:hunter2@x", "redis://", "redis://h/x", "redis://h?hunter2=1", "redis://h#hunter2", "hunter2"] {
+        for text in
+            ["http://u:hunter2@x", "redis://", "redis://h/x", "redis://h?hunter2=1", "redis://h#hunter2", "hunter2"]
+        {
             assert!(!parse(text).unwrap_err().contains("hunter2"), "{text}");
         }
         assert!(parse("redis+cluster://h").unwrap_err().contains("not in this release"));

@@ -18,7 +18,7 @@ pub const RESOURCE_SERVER_SECRET: &str = "demo-api-secret";
 pub const SCOPE: &str = "read write";
 
 /// A client that gets tokens, and a resource server that may introspect them.
-pub fn demo_registrations() -> Vec<Registration> {
+pub fn registrations() -> Vec<Registration> {
     let client = Registration {
         client_name: Some("Demo client".into()),
         scope: Scope::parse(SCOPE).unwrap_or_default(),

@@ -67,7 +67,11 @@ pub(super) struct Members<'a> {
 
 impl<'a> Members<'a> {
     /// Takes a table whose members are all known by name; others are mistakes.
-    pub(super) fn new(document: &'a Document, value: &'a Spanned<DeValue<'a>>, mistakes: &mut Vec<Mistake>) -> Option<Self> {
+    pub(super) fn new(
+        document: &'a Document,
+        value: &'a Spanned<DeValue<'a>>,
+        mistakes: &mut Vec<Mistake>,
+    ) -> Option<Self> {
         let origin = document.origin(&value.span());
         let DeValue::Table(table) = value.get_ref() else {
             mistakes.push(Mistake::new(origin, "a client is a table").hint("write [[client]]"));
@@ -168,7 +172,10 @@ impl<'a> Members<'a> {
         let number = u32::from_str_radix(integer.as_str(), integer.radix()).ok();
         let number = number.filter(|number| (min..=max).contains(number));
         if number.is_none() {
-            self.mistake(self.place(&value.span()), format!("`{name}`: {integer} is not between {min} and {max}{bound}"));
+            self.mistake(
+                self.place(&value.span()),
+                format!("`{name}`: {integer} is not between {min} and {max}{bound}"),
+            );
         }
         number
     }
@@ -191,7 +198,10 @@ impl<'a> Members<'a> {
             return self.wrong(name, value, "a table, as in { tenant = \"acme\" }").unwrap_or_default();
         };
         for claim in table.keys().filter(|claim| RESERVED_CLAIMS.contains(&claim.get_ref().as_ref())) {
-            let what = format!("claim `{}` is one that the answer has itself, or a user's; no client may set it", claim.get_ref());
+            let what = format!(
+                "claim `{}` is one that the answer has itself, or a user's; no client may set it",
+                claim.get_ref()
+            );
             self.mistake(self.place(&claim.span()), what);
         }
         self.json_object(table)

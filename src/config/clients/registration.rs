@@ -33,7 +33,12 @@ pub(super) fn read(members: Members<'_>, ttl_seconds_max: u32, file: &mut ReadFi
         default_scope,
         audience,
         default_audience,
-        access_token_ttl_seconds: members.number("access_token_ttl_seconds", 1, ttl_seconds_max, " (tokens.ttl_seconds_max)"),
+        access_token_ttl_seconds: members.number(
+            "access_token_ttl_seconds",
+            1,
+            ttl_seconds_max,
+            " (tokens.ttl_seconds_max)",
+        ),
         subject: subject(&members),
         claims: members.claims("claims"),
         not_before: members.moment("not_before"),
@@ -72,8 +77,11 @@ fn auth_method(members: &Members<'_>) -> AuthMethod {
         "client_secret_post" => return AuthMethod::ClientSecretPost,
         // RFC 6749 section 4.4: the client credentials grant MUST only be used by confidential clients.
         "none" => members.push(
-            Mistake::new(origin, "a client with the method `none` is public, and this service's grant is for confidential clients alone")
-                .hint("give it a secret and leave the method out"),
+            Mistake::new(
+                origin,
+                "a client with the method `none` is public, and this service's grant is for confidential clients alone",
+            )
+            .hint("give it a secret and leave the method out"),
         ),
         "private_key_jwt" | "client_secret_jwt" | "tls_client_auth" | "self_signed_tls_client_auth" => members.push(
             Mistake::new(origin, format!("the method `{method}` is not in this release yet"))
@@ -147,7 +155,8 @@ impl Secrets {
 fn scopes(members: &Members<'_>) -> (Scope, Option<Scope>) {
     let read = |name| {
         let (text, origin) = members.text(name)?;
-        let scope = Scope::parse(&text).map_err(|error| members.mistake(origin.clone(), format!("`{name}` is {error}")));
+        let scope =
+            Scope::parse(&text).map_err(|error| members.mistake(origin.clone(), format!("`{name}` is {error}")));
         Some((scope.ok()?, origin))
     };
     let scope = read("scope");
@@ -159,7 +168,10 @@ fn scopes(members: &Members<'_>) -> (Scope, Option<Scope>) {
     {
         let outside: Vec<&str> = default.iter().filter(|token| scope.iter().all(|other| other != *token)).collect();
         if !outside.is_empty() {
-            members.mistake(origin.clone(), format!("`default_scope` holds `{}`, which `scope` does not", outside.join(" ")));
+            members.mistake(
+                origin.clone(),
+                format!("`default_scope` holds `{}`, which `scope` does not", outside.join(" ")),
+            );
         }
     }
     (scope, default.map(|(default, _)| default))
@@ -184,7 +196,10 @@ fn checked_audiences(members: &Members<'_>, name: &str) -> Vec<Placed> {
         if text == "*" {
             members.mistake(origin, format!("`*` is no audience; in `{name}` each is named"));
         } else if !is_plain_text(&text) {
-            members.mistake(origin, format!("an audience is 1 to {TEXT_BYTES_MAX} bytes of text without control characters"));
+            members.mistake(
+                origin,
+                format!("an audience is 1 to {TEXT_BYTES_MAX} bytes of text without control characters"),
+            );
         } else if good.iter().all(|(known, _)| *known != text) {
             good.push((text, origin));
         }
@@ -225,7 +240,8 @@ fn introspection(members: &Members<'_>) -> IntrospectionRight {
         }
         return IntrospectionRight::All;
     }
-    let mut audiences: Vec<String> = checked_audiences(members, "introspection").into_iter().map(|(text, _)| text).collect();
+    let mut audiences: Vec<String> =
+        checked_audiences(members, "introspection").into_iter().map(|(text, _)| text).collect();
     audiences.sort();
     IntrospectionRight::Audiences(audiences)
 }

@@ -59,7 +59,11 @@ impl ClientsSource {
     ///
     /// # Errors
     /// Every mistake: at a start nothing bad is passed over.
-    pub fn open(path: &Path, ttl_seconds_max: u32, demo: Vec<Registration>) -> Result<(Self, ClientsRead), Vec<Mistake>> {
+    pub fn open(
+        path: &Path,
+        ttl_seconds_max: u32,
+        demo: Vec<Registration>,
+    ) -> Result<(Self, ClientsRead), Vec<Mistake>> {
         let mut source = Self {
             path: path.to_path_buf(),
             ttl_seconds_max,
@@ -103,8 +107,10 @@ impl ClientsSource {
         match std::fs::metadata(&self.path) {
             Ok(_) => Ok(()),
             Err(error) => {
-                let mistake = Mistake::new(Origin::File(self.path.clone()), format!("the clients file cannot be read: {error}"));
-                let hint = "clients.example.toml shows what stands in it; clients.file or JETON_CLIENTS__FILE names another";
+                let mistake =
+                    Mistake::new(Origin::File(self.path.clone()), format!("the clients file cannot be read: {error}"));
+                let hint =
+                    "clients.example.toml shows what stands in it; clients.file or JETON_CLIENTS__FILE names another";
                 Err(vec![mistake.hint(hint)])
             }
         }
@@ -129,7 +135,8 @@ impl ClientsSource {
                 seen.get(id).map(|first| twice(id, first, client.origin.clone()))
             });
             mistakes.extend(again);
-            let clients = if mistakes.is_empty() { file.clients } else { self.good.get(&path).cloned().unwrap_or_default() };
+            let clients =
+                if mistakes.is_empty() { file.clients } else { self.good.get(&path).cloned().unwrap_or_default() };
             let clients: Vec<ReadClient> =
                 clients.into_iter().filter(|client| !seen.contains_key(&client.registration.client_id)).collect();
             seen.extend(clients.iter().map(|client| (client.registration.client_id.clone(), client.origin.clone())));

@@ -41,7 +41,10 @@ pub fn load(path: &Path) -> Result<(ServiceKeys, Vec<Warning>), Vec<Mistake>> {
     let mode = std::fs::metadata(path).map(|metadata| metadata.mode()).unwrap_or(0);
     let mut warnings = Vec::new();
     if mode & 0o004 != 0 {
-        let what = format!("can be read by everybody on this machine (mode {:o}): chmod 600 (or 640, for a group of its own)", mode & 0o777);
+        let what = format!(
+            "can be read by everybody on this machine (mode {:o}): chmod 600 (or 640, for a group of its own)",
+            mode & 0o777
+        );
         warnings.push(Warning::new(origin(), what));
     }
     Ok((keys, warnings))
@@ -209,7 +212,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("k");
         create(&path, &new_file()).unwrap();
-        let rotate = || update(&path, |file| file.rotate(&Random::system(), Timestamp::from_unix_seconds(5))).unwrap().0;
+        let rotate =
+            || update(&path, |file| file.rotate(&Random::system(), Timestamp::from_unix_seconds(5))).unwrap().0;
         let mut ids: Vec<u8> = std::thread::scope(|scope| {
             let threads: Vec<_> = (0..8).map(|_| scope.spawn(rotate)).collect();
             threads.into_iter().map(|thread| thread.join().unwrap()).collect()
