@@ -110,6 +110,9 @@ pub(crate) struct BaselineArgs {
     /// Single-threaded runtimes
     #[arg(long, default_value_t = 1, value_parser = at_least_one)]
     pub(crate) workers: usize,
+    /// HTTP/2 by prior knowledge instead of HTTP/1.1
+    #[arg(long)]
+    pub(crate) http2: bool,
 }
 
 #[derive(Args, Debug)]

@@ -5,14 +5,14 @@
 
 use std::convert::Infallible;
 use std::io::Write as _;
-use std::net::{SocketAddr, TcpListener as StdListener, TcpStream as StdStream};
+use std::net::{TcpListener as StdListener, TcpStream as StdStream};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
-use hyper::server::conn::http1;
+use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
@@ -20,7 +20,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::task::LocalSet;
 
+use crate::args::BaselineArgs;
 use crate::failure::{Context, Failure};
+use crate::http2::LocalExecutor;
 
 /// 300 bytes: as long as an answer of the token endpoint or of introspection.
 const ANSWER: &[u8; 300] = b"{\"access_token\":\"jt_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\",\
@@ -32,19 +34,20 @@ const HANDED_MAX: usize = 1024;
 const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(10);
 
 /// Serves until the process ends; prints the address it listens on as its first line.
-pub(crate) fn serve(listen: SocketAddr, workers: usize) -> Result<(), Failure> {
+pub(crate) fn serve(args: &BaselineArgs) -> Result<(), Failure> {
+    let (listen, http2) = (args.listen, args.http2);
     let listener = StdListener::bind(listen).context(|| format!("listening on {listen}"))?;
     listener.set_nonblocking(true)?;
     let mut doors = Vec::new();
-    for index in 1..workers {
+    for index in 1..args.workers {
         let (door, handed) = mpsc::channel(HANDED_MAX);
         doors.push(door);
-        std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || work(handed))?;
+        std::thread::Builder::new().name(format!("worker-{index}")).spawn(move || work(handed, http2))?;
     }
     let mut stdout = std::io::stdout();
     writeln!(stdout, "{}", listener.local_addr()?)?;
     stdout.flush()?;
-    runtime()?.block_on(LocalSet::new().run_until(accept(listener, doors)))
+    runtime()?.block_on(LocalSet::new().run_until(accept(listener, doors, http2)))
 }
 
 fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
@@ -52,7 +55,7 @@ fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
 }
 
 /// Worker 0 also accepts: every connection goes to the next worker, its own ones are served where they are.
-async fn accept(listener: StdListener, doors: Vec<mpsc::Sender<StdStream>>) -> Result<(), Failure> {
+async fn accept(listener: StdListener, doors: Vec<mpsc::Sender<StdStream>>, http2: bool) -> Result<(), Failure> {
     let listener = TcpListener::from_std(listener)?;
     let mut turn = 0;
     loop {
@@ -61,7 +64,7 @@ async fn accept(listener: StdListener, doors: Vec<mpsc::Sender<StdStream>>) -> R
             continue;
         };
         match turn {
-            0 => drop(tokio::task::spawn_local(connection(stream))),
+            0 => drop(tokio::task::spawn_local(connection(stream, http2))),
             other => {
                 let door = &doors[other - 1];
                 door.send(stream.into_std()?).await.map_err(|_| Failure::new("a worker ended"))?;
@@ -71,19 +74,24 @@ async fn accept(listener: StdListener, doors: Vec<mpsc::Sender<StdStream>>) -> R
     }
 }
 
-fn work(mut handed: mpsc::Receiver<StdStream>) -> Result<(), Failure> {
+fn work(mut handed: mpsc::Receiver<StdStream>, http2: bool) -> Result<(), Failure> {
     runtime()?.block_on(LocalSet::new().run_until(async {
         while let Some(stream) = handed.recv().await {
-            drop(tokio::task::spawn_local(connection(TcpStream::from_std(stream)?)));
+            drop(tokio::task::spawn_local(connection(TcpStream::from_std(stream)?, http2)));
         }
         Ok(())
     }))
 }
 
-async fn connection(stream: TcpStream) {
+async fn connection(stream: TcpStream, http2: bool) {
     // A connection that breaks is the load generator's to count.
-    if stream.set_nodelay(true).is_ok() {
-        drop(http1::Builder::new().serve_connection(TokioIo::new(stream), service_fn(answer)).await);
+    if stream.set_nodelay(true).is_err() {
+        return;
+    }
+    let (io, service) = (TokioIo::new(stream), service_fn(answer));
+    match http2 {
+        true => drop(http2::Builder::new(LocalExecutor).serve_connection(io, service).await),
+        false => drop(http1::Builder::new().serve_connection(io, service).await),
     }
 }
 

@@ -2,7 +2,6 @@
 //!
 //! Dearer than [`crate::http1`]: with it the load generator's own cost is no longer small beside the server's.
 
-use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -12,6 +11,7 @@ use hyper::client::conn::http2::{self, SendRequest};
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use hyper::{Request, Uri};
 use hyper_util::rt::TokioIo;
+use tokio::sync::Mutex;
 
 use crate::answer::Answer;
 use crate::http1::connect;
@@ -19,9 +19,9 @@ use crate::request::Draft;
 use crate::target::Target;
 use crate::wire::WireError;
 
-/// Futures of a connection run where it lives: one thread, one local set.
+/// Futures of a connection, of either end, run where it lives: one thread, one local set.
 #[derive(Clone, Copy, Debug)]
-struct LocalExecutor;
+pub(crate) struct LocalExecutor;
 
 impl<F: Future + 'static> hyper::rt::Executor<F> for LocalExecutor {
     fn execute(&self, future: F) {
@@ -36,7 +36,8 @@ impl<F: Future + 'static> hyper::rt::Executor<F> for LocalExecutor {
 #[derive(Clone, Debug)]
 pub(crate) struct Shared {
     target: Arc<Target>,
-    sender: Rc<RefCell<Option<SendRequest<Full<Bytes>>>>>,
+    /// Locked while a connection is opened: all streams wait for that one.
+    sender: Rc<Mutex<Option<SendRequest<Full<Bytes>>>>>,
 }
 
 impl Shared {
@@ -45,15 +46,15 @@ impl Shared {
     }
 
     async fn sender(&self) -> Result<SendRequest<Full<Bytes>>, WireError> {
-        if let Some(open) = self.sender.borrow().as_ref().filter(|sender| !sender.is_closed()) {
+        let mut shared = self.sender.lock().await;
+        if let Some(open) = shared.as_ref().filter(|sender| !sender.is_closed()) {
             return Ok(open.clone());
         }
         let stream = connect(self.target.address).await?;
         let (sender, connection) =
             http2::handshake(LocalExecutor, TokioIo::new(stream)).await.map_err(|_| WireError::NotConnected)?;
         hyper::rt::Executor::execute(&LocalExecutor, async move { drop(connection.await) });
-        // Streams that waited for the same connection share whichever was opened last; the others end when idle.
-        *self.sender.borrow_mut() = Some(sender.clone());
+        *shared = Some(sender.clone());
         Ok(sender)
     }
 }

@@ -36,7 +36,7 @@ use args::{Cli, Command};
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Run(args) => run::run(&args),
-        Command::Baseline(args) => baseline::serve(args.listen, args.workers).map(|()| true),
+        Command::Baseline(args) => baseline::serve(&args).map(|()| true),
         Command::Turns(args) => turns::run(&args),
     };
     match done {

@@ -1,0 +1,117 @@
+//! The program against its own baseline: every workload and way of driving ends, counts, and says so in JSON.
+
+#![allow(clippy::unwrap_used, reason = "a test stops where it fails")]
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+
+use serde_json::Value;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_jeton-loadtest");
+
+struct Baseline {
+    child: Child,
+    url: String,
+}
+
+impl Baseline {
+    fn start(options: &[&str]) -> Self {
+        let mut child = Command::new(PROGRAM).arg("baseline").args(options).stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        Self { child, url: format!("http://{}", line.trim()) }
+    }
+
+    fn run(&self, options: &str) -> Value {
+        let folder = tempfile::tempdir().unwrap();
+        let secret = folder.path().join("secret");
+        std::fs::write(&secret, "demo-secret\n").unwrap();
+        let defaults = [("--duration", "300ms"), ("--connections", "8")];
+        let output = Command::new(PROGRAM)
+            .args(["run", "--url", &self.url, "--client", &format!("demo:{}", secret.display()), "--json", "-"])
+            .args(["--warmup", "50ms", "--server-pid", &self.child.id().to_string()])
+            .args(options.split_whitespace())
+            .args(defaults.iter().filter(|(name, _)| !options.contains(name)).flat_map(|(name, value)| [name, value]))
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{options}: {}", String::from_utf8_lossy(&output.stderr));
+        let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(summary["right"], summary["requests"], "{options}: {summary}");
+        assert_eq!(summary["unanswered"], 0, "{options}: {summary}");
+        assert_eq!(summary["errors"], serde_json::json!({}), "{options}: {summary}");
+        summary
+    }
+}
+
+impl Drop for Baseline {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+#[test]
+fn every_workload_is_answered() {
+    let baseline = Baseline::start(&["--workers", "2"]);
+    for (workload, operations) in [
+        ("issue", &["issue"][..]),
+        ("introspect", &["introspect"]),
+        ("revoke", &["revoke"]),
+        ("mixed=issue:1,introspect:1,revoke:1", &["introspect", "issue", "revoke"]),
+    ] {
+        let summary = baseline.run(&format!("--workload {workload} --threads 2 --tokens 2000"));
+        let asked: Vec<_> = summary["operations"].as_object().unwrap().keys().map(String::as_str).collect();
+        assert_eq!(asked, operations, "{summary}");
+        assert_eq!(summary["workload"], workload);
+    }
+}
+
+#[test]
+fn revocations_end_with_the_tokens() {
+    let summary = Baseline::start(&[]).run("--workload revoke --tokens 100 --duration 60s");
+    assert_eq!(summary["requests"], 100);
+}
+
+#[test]
+fn requests_max_ends_a_run() {
+    let summary = Baseline::start(&[]).run("--duration 60s --requests-max 500");
+    let requests = summary["requests"].as_u64().unwrap();
+    assert!((500..=508).contains(&requests), "{requests}");
+}
+
+#[test]
+fn an_open_loop_keeps_its_rate() {
+    let summary = Baseline::start(&[]).run("--rate 400 --duration 1s");
+    let requests = summary["requests"].as_u64().unwrap();
+    assert!((300..=450).contains(&requests), "{summary}");
+    assert_eq!(summary["rate"], 400.0);
+}
+
+#[test]
+fn http2_streams_share_a_connection() {
+    let summary =
+        Baseline::start(&["--http2"]).run("--http2 --connections 2 --streams 4 --workload introspect --tokens 50");
+    assert_eq!(summary["http_version"], "2");
+    assert!(summary["requests"].as_u64().unwrap() > 50);
+}
+
+#[test]
+fn cpu_time_is_given_for_the_server() {
+    let summary = Baseline::start(&[]).run("--duration 500ms");
+    let server = summary["cpu_us_per_request"]["server"].as_f64().unwrap();
+    assert!(server > 0.0 && server < 5000.0, "{summary}");
+}
+
+#[test]
+fn a_service_that_is_not_there_is_a_failure() {
+    let folder = tempfile::tempdir().unwrap();
+    let secret = folder.path().join("secret");
+    std::fs::write(&secret, "x").unwrap();
+    let client = format!("demo:{}", secret.display());
+    let common = ["run", "--url", "http://127.0.0.1:1", "--client", &client, "--duration", "100ms", "--warmup", "0s"];
+    for workload in ["issue", "introspect"] {
+        let output = Command::new(PROGRAM).args(common).args(["--workload", workload]).output().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{workload}");
+        assert!(!output.stderr.is_empty(), "{workload}");
+    }
+}
