@@ -9,6 +9,8 @@
 mod absences;
 #[path = "tidy/circles.rs"]
 mod circles;
+#[path = "tidy/documents.rs"]
+mod documents;
 #[path = "tidy/lexer.rs"]
 mod lexer;
 #[path = "tidy/lockfile.rs"]
@@ -123,6 +125,16 @@ fn nothing_is_left_for_later() {
 #[test]
 fn no_file_names_what_is_not_in_the_repository() {
     assert_none("outside names", &absences::outside_names(&source::texts()));
+}
+
+#[test]
+fn the_files_that_documents_name_are_there() {
+    assert_none("files named", &documents::all_missing());
+}
+
+#[test]
+fn the_table_of_rooms_is_the_one_that_is_held() {
+    assert_eq!(documents::rooms_untold(&source::text("ARCHITECTURE.md")), Vec::<String>::new());
 }
 
 #[test]

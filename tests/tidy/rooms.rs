@@ -42,6 +42,11 @@ const CRATES: &[(&str, &[&str])] = &[
 /// What the pure room must not even mention.
 const NOT_IN_OAUTH: [&str; 6] = ["tokio", "hyper", "http", "redis", "metrics", "tracing"];
 
+/// The names of all rooms.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    ROOMS.iter().map(|room| room.name).chain(UPPER).filter(|name| !name.is_empty())
+}
+
 /// Breaches of the import table, test code included but for a store to test an actor with.
 pub(crate) fn imports(source: &Source) -> Vec<Breach> {
     let name = source.room();

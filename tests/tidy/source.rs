@@ -151,6 +151,11 @@ pub(crate) fn text(path: &str) -> String {
     fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
+/// Whether the repository has this file or folder.
+pub(crate) fn exists(path: &str) -> bool {
+    root().join(path).exists()
+}
+
 /// The Rust files under `src/`.
 pub(crate) fn service() -> Vec<Source> {
     let mut sources = rust_under("src");
