@@ -9,9 +9,17 @@
 #[allow(dead_code, unused_imports)] // what the tests to come stand on
 mod harness;
 
+mod cli;
 mod conformance;
+mod demo;
 mod drain;
+mod dump;
+mod forged;
 mod keys;
+mod limits;
+mod logs;
+mod metrics;
+mod oauth2_crate;
 mod outage;
 mod reload;
 mod smoke;

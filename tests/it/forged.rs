@@ -1,0 +1,94 @@
+//! Guessing: tokens that nobody issued are refused with no question to the store.
+
+use data_encoding::BASE64URL_NOPAD;
+
+use crate::harness::http1::Wire;
+use crate::harness::{RedisServer, TestServer};
+
+/// Of each kind, over HTTP. The library's own tests try a million of them without it.
+const CONNECTIONS: u64 = 4;
+const BATCHES: u64 = 250;
+const BATCH: u64 = 100;
+
+/// xorshift: other tokens on each connection, the same in each run.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    fn bytes(&mut self, count: usize) -> Vec<u8> {
+        (0..count).map(|_| self.next().to_le_bytes()[3]).collect()
+    }
+
+    /// Something that is nearly the live token, or looks like one, or like nothing.
+    fn token(&mut self, live: &str) -> String {
+        let mut bytes = BASE64URL_NOPAD.decode(&live.as_bytes()[3..]).unwrap();
+        match self.next() % 5 {
+            0 => bytes = self.bytes(42),
+            1 => {
+                let at = usize::try_from(self.next() % 42).unwrap();
+                bytes[at] ^= 1 << (self.next() % 8);
+            }
+            2 => bytes.splice(10..30, self.bytes(20)).for_each(drop),
+            3 => bytes.splice(1..10, self.bytes(9)).for_each(drop),
+            _ => bytes.splice(30..42, self.bytes(12)).for_each(drop),
+        }
+        format!("jt_{}", BASE64URL_NOPAD.encode(&bytes))
+    }
+}
+
+#[tokio::test]
+async fn a_hundred_thousand_forgeries_ask_the_store_nothing() {
+    let redis = RedisServer::start().await;
+    let server = TestServer::builder().with_redis(&redis).start().await;
+    server.until_store_up().await;
+    let live = server.client("billing").request_token("invoices:read").await.expect_token();
+    let asked_before = lookups(&redis);
+    let operations = server.metric("jeton_store_operation_duration_seconds_count", &[]).await;
+
+    let mut connections = tokio::task::JoinSet::new();
+    for connection in 0..CONNECTIONS {
+        let reader = server.resource_server("orders-api");
+        let live = live.clone();
+        connections.spawn(async move {
+            let mut random = Random(0x9E37_79B9_7F4A_7C15 ^ connection.wrapping_mul(0x1234_5678_9ABC_DEF1));
+            let mut wire = Wire::connect(reader.server).await;
+            for _ in 0..BATCHES {
+                let requests: Vec<u8> = (0..BATCH)
+                    .flat_map(|_| {
+                        let mut token = random.token(&live);
+                        if token == live {
+                            token.push('A');
+                        }
+                        wire.bytes_of(&reader.introspection_request(&token))
+                    })
+                    .collect();
+                wire.send(requests).await;
+                for _ in 0..BATCH {
+                    wire.receive("POST").await.expect_inactive();
+                }
+            }
+        });
+    }
+    connections.join_all().await;
+
+    assert_eq!(lookups(&redis), asked_before, "Redis was asked");
+    assert_eq!(server.metric("jeton_store_operation_duration_seconds_count", &[]).await, operations);
+    let all = f64::from(u32::try_from(CONNECTIONS * BATCHES * BATCH).unwrap());
+    let refused = server.metric("jeton_introspections_total", &["outcome=\"forged\""]).await
+        + server.metric("jeton_introspections_total", &["outcome=\"malformed\""]).await;
+    assert_eq!(refused, all, "each is counted");
+    server.resource_server("orders-api").introspect(&live).await.expect_active();
+}
+
+/// How often Redis looked something up in a page.
+fn lookups(redis: &RedisServer) -> String {
+    let statistics: String = redis.run("INFO commandstats");
+    let of_hget = statistics.lines().find(|line| line.starts_with("cmdstat_hget:"));
+    of_hget.and_then(|line| line.split(',').next()).unwrap_or("never").to_owned()
+}
