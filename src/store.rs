@@ -11,6 +11,7 @@
 #[cfg(test)]
 pub(crate) mod contract;
 pub mod memory;
+pub mod observer;
 pub(crate) mod open_pages;
 pub mod redis;
 

@@ -1,1 +1,195 @@
-//! The store in Redis.
+//! The store in Redis: tokens lie in pages, sealed and bound to their address, and a batch is one round trip.
+//!
+//! # Invariants
+//! - **Redis is believed only as far as a seal goes.** What it cannot prove is no token; what it does not say is a [`StoreError`].
+//! - **A mint is never sent twice**: a first write that stalled could land after a revocation and revive the token.
+//! - **Grants are in the store before a token that names them is handed out**, even if Redis lost them a moment ago.
+//! - **The connection is a task of its own** ([`connection`]) that owns its socket; here are only the questions to it.
+//!
+//! # Reading order
+//! [`save`], [`find`], [`delete`] are the three stories. [`seal`], [`grant_seal`], [`sub_keys`], [`grants`] and [`pages`] are what is
+//! written, [`commands`] and [`trip`] how it is asked, [`link`] the way to the connection, and [`connection`], [`serving`],
+//! [`handshake`], [`wire`], [`breaker`] and [`connector`] the connection itself. [`errors`] is the one table of Redis' refusals.
+
+mod breaker;
+mod commands;
+mod connection;
+pub mod connector;
+mod delete;
+mod errors;
+mod find;
+mod grant_seal;
+mod grants;
+mod handshake;
+mod link;
+pub mod options;
+mod pages;
+mod retry;
+mod save;
+mod seal;
+mod server_info;
+mod serving;
+mod sub_keys;
+pub mod tls;
+mod trip;
+pub mod url;
+mod wire;
+
+#[cfg(test)]
+mod tests;
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use arc_swap::ArcSwap;
+use tokio::time::Instant;
+
+use self::breaker::Breaker;
+use self::commands::Commands;
+use self::connection::{Connection, Reported};
+use self::connector::{Connector, NetConnector};
+use self::grants::Grants;
+use self::link::Link;
+use self::options::RedisOptions;
+use self::retry::RetryBudget;
+use self::sub_keys::SubKeys;
+use super::observer::StoreObserver;
+use super::open_pages::OpenPages;
+use super::{Lookup, NewRecord, StoreError, TokenStore};
+use crate::clock::Clock;
+use crate::oauth::keys::ServiceKeys;
+use crate::oauth::time::{Lifetime, Timestamp};
+use crate::oauth::token::{Page, TokenAddress};
+use crate::random::Random;
+use crate::telemetry::labels::StoreOperation;
+
+/// The store in Redis, as one worker holds it. Cheap to clone; clones share one connection.
+#[derive(Clone)]
+pub struct RedisStore(Rc<Inner>);
+
+/// What the three stories share.
+struct Inner {
+    options: Rc<RedisOptions>,
+    keys: Arc<ArcSwap<ServiceKeys>>,
+    clock: Clock,
+    observer: Rc<dyn StoreObserver>,
+    /// One connection for now; that writes may wait for replicas on one of their own, no story uses the other's link.
+    reads: Link,
+    writes: Link,
+    retries: RetryBudget,
+    commands: RefCell<Commands>,
+    sub_keys: RefCell<SubKeys>,
+    grants: RefCell<Grants>,
+    pages: OpenPages,
+}
+
+impl RedisStore {
+    /// A store, and the task that connects it, which the worker runs beside it. Starts without Redis; the task ends when the last
+    /// clone of the store is gone.
+    pub fn start(
+        options: RedisOptions,
+        keys: Arc<ArcSwap<ServiceKeys>>,
+        clock: Clock,
+        random: Random,
+        observer: Rc<dyn StoreObserver>,
+    ) -> (Self, impl Future<Output = ()> + 'static) {
+        let connector = NetConnector::new(&options);
+        Self::start_with(connector, options, keys, clock, random, observer)
+    }
+
+    /// As [`RedisStore::start`], over streams that `connector` opens.
+    pub fn start_with<C: Connector>(
+        connector: C,
+        options: RedisOptions,
+        keys: Arc<ArcSwap<ServiceKeys>>,
+        clock: Clock,
+        random: Random,
+        observer: Rc<dyn StoreObserver>,
+    ) -> (Self, impl Future<Output = ()> + 'static) {
+        let options = Rc::new(options);
+        let (link, inbox, state) = Link::new();
+        let numbers: Rc<Cell<u64>> = Rc::default();
+        let connection = Connection {
+            connector,
+            options: Rc::clone(&options),
+            inbox,
+            state,
+            observer: Rc::clone(&observer),
+            commands: Commands::new(&options.key_prefix, Rc::clone(&numbers)),
+            breaker: Breaker::new(random.clone()),
+            reported: Reported::default(),
+        };
+        let store = Self(Rc::new(Inner {
+            sub_keys: RefCell::new(SubKeys::new(keys.load_full())),
+            keys,
+            clock,
+            observer,
+            reads: link.clone(),
+            writes: link,
+            retries: RetryBudget::new(),
+            commands: RefCell::new(Commands::new(&options.key_prefix, numbers)),
+            grants: RefCell::new(Grants::new(options.ttl_seconds_max)),
+            pages: OpenPages::new(random),
+            options,
+        }));
+        (store, connection.run())
+    }
+
+    /// Whether Redis can be reached, as far as is known.
+    pub fn is_up(&self) -> bool {
+        self.0.writes.state().up().load(Ordering::Acquire)
+    }
+
+    /// What [`RedisStore::is_up`] reads, for other threads.
+    pub fn up(&self) -> Arc<AtomicBool> {
+        Arc::clone(self.0.writes.state().up())
+    }
+}
+
+impl TokenStore for RedisStore {
+    fn open_page(&self, issued_at: Timestamp, lifetime: Lifetime, bound: bool) -> Result<Page, StoreError> {
+        self.0.pages.place(issued_at, lifetime, bound)
+    }
+
+    async fn save(&self, batch: Vec<NewRecord>) -> Vec<Result<(), StoreError>> {
+        let asked_at = Instant::now();
+        let answers = self.0.save(&batch, asked_at).await;
+        self.0.report(StoreOperation::Save, asked_at, &answers);
+        answers
+    }
+
+    async fn find(&self, batch: Vec<TokenAddress>) -> Vec<Result<Lookup, StoreError>> {
+        let asked_at = Instant::now();
+        let answers = self.0.find(&batch, asked_at).await;
+        self.0.report(StoreOperation::Find, asked_at, &answers);
+        answers
+    }
+
+    async fn delete(&self, batch: Vec<TokenAddress>) -> Vec<Result<(), StoreError>> {
+        let asked_at = Instant::now();
+        let answers = self.0.delete(&batch, asked_at).await;
+        self.0.report(StoreOperation::Delete, asked_at, &answers);
+        answers
+    }
+}
+
+impl Inner {
+    fn report<T>(&self, operation: StoreOperation, asked_at: Instant, answers: &[Result<T, StoreError>]) {
+        self.observer.operation(operation, answers.len(), asked_at.elapsed());
+        // Answers of a batch fail together as a rule: one report for each run of the same error.
+        for run in answers.chunk_by(|one, next| one.as_ref().err() == next.as_ref().err()) {
+            if let Err(error) = run[0] {
+                self.observer.failed(operation, error.into(), run.len() as u64);
+            }
+        }
+    }
+}
+
+impl fmt::Debug for RedisStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisStore").field("options", &self.0.options).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,94 @@
+//! What a store tells whoever watches it: changes of its state, and figures of what it did.
+//!
+//! Invariant: every label is from a closed set; nothing here holds what a request sent. Reports come from the store's own
+//! thread, must not block, and a change of state is reported once.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::StoreError;
+use crate::telemetry::labels::{RecordRefusal, StoreErrorKind, StoreOperation};
+
+/// Watches one worker's store.
+pub trait StoreObserver {
+    /// There is no usable connection, for this reason; said again while it stays lost only when the kind of reason changes.
+    fn lost(&self, reason: &StoreLost);
+
+    /// There is a usable connection (again).
+    fn back(&self);
+
+    /// Something an operator should mend, found at connect.
+    fn warning(&self, warning: &StoreWarning);
+
+    /// A batch of so many items was answered, well or not, after so long.
+    fn operation(&self, operation: StoreOperation, batch_size: usize, took: Duration);
+
+    /// So many items of a batch could not be answered, for this reason.
+    fn failed(&self, operation: StoreOperation, kind: StoreErrorKind, items: u64);
+
+    /// A record that was found could not be used.
+    fn refused(&self, refusal: RecordRefusal);
+}
+
+/// Why there is no usable connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreLost {
+    /// What callers are told meanwhile.
+    pub error: StoreError,
+    /// For the log: what the operating system or the store said. Holds no secret.
+    pub detail: String,
+}
+
+/// Something an operator should mend.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StoreWarning {
+    /// The store may throw keys away when it is full (`maxmemory_policy`): tokens would end early.
+    MayEvict(String),
+}
+
+/// Watches nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Unobserved;
+
+impl From<StoreError> for StoreErrorKind {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unavailable => Self::Unavailable,
+            StoreError::TimedOut => Self::Timeout,
+            StoreError::Broken => Self::Broken,
+            StoreError::Full => Self::Oom,
+            StoreError::NotServing => Self::NotServing,
+            StoreError::WritesStopped => Self::WritesStopped,
+            StoreError::Denied => Self::Denied,
+            StoreError::Refused => Self::Refused,
+            StoreError::UnknownVersion | StoreError::GrantMissing | StoreError::GrantSealBroken => Self::Record,
+            StoreError::Internal => Self::Internal,
+        }
+    }
+}
+
+impl StoreObserver for Unobserved {
+    fn lost(&self, _: &StoreLost) {}
+    fn back(&self) {}
+    fn warning(&self, _: &StoreWarning) {}
+    fn operation(&self, _: StoreOperation, _: usize, _: Duration) {}
+    fn failed(&self, _: StoreOperation, _: StoreErrorKind, _: u64) {}
+    fn refused(&self, _: RecordRefusal) {}
+}
+
+impl fmt::Display for StoreLost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.error, self.detail)
+    }
+}
+
+impl fmt::Display for StoreWarning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::MayEvict(policy) => write!(
+                f,
+                "maxmemory-policy is {policy}: a full store would throw live tokens away; set it to noeviction"
+            ),
+        }
+    }
+}

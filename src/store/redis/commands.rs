@@ -1,0 +1,230 @@
+//! The commands that the store sends, written into trips.
+//!
+//! Keys are `<prefix>p:<page>` and `<prefix>g:<grant>`, both base64url; a page is a hash of records by field, a grant a string.
+//!
+//! Invariants: every key that is written gets a TTL in the same transaction or the same command; no lookup and no deletion stands
+//! in a transaction, where a full Redis refuses all commands alike.
+
+use std::cell::Cell;
+use std::fmt;
+use std::rc::Rc;
+
+use data_encoding::BASE64URL_NOPAD;
+use redis::Cmd;
+
+use super::grant_seal::GrantId;
+use super::trip::{Expected, Trip};
+use crate::oauth::token::{Page, TokenAddress};
+
+/// Trips whose memory is kept for the next ones.
+const SPARE_TRIPS_MAX: usize = 8;
+/// A trip that grew beyond this is not kept.
+const SPARE_BYTES_MAX: usize = 256 * 1024;
+
+/// Writes commands; one a worker, so that nothing is allocated for a command.
+pub(super) struct Commands {
+    prefix: Box<str>,
+    command: Cmd,
+    key: Vec<u8>,
+    numbers: Rc<Cell<u64>>,
+    spare: Vec<Trip>,
+}
+
+impl Commands {
+    /// Commands on keys with this prefix, in trips numbered on from `numbers`, which all who write to one connection share.
+    pub(super) fn new(prefix: &str, numbers: Rc<Cell<u64>>) -> Self {
+        Self { prefix: prefix.into(), command: Cmd::new(), key: Vec::new(), numbers, spare: Vec::new() }
+    }
+
+    /// An empty trip.
+    pub(super) fn begin(&mut self) -> Trip {
+        self.spare.pop().unwrap_or_default()
+    }
+
+    /// Closes a trip with its number; nothing may be added behind it.
+    pub(super) fn finish(&mut self, trip: &mut Trip) {
+        trip.number = self.numbers.get() + 1;
+        self.numbers.set(trip.number);
+        self.start("ECHO").number(trip.number);
+        self.command.write_packed_command(&mut trip.request);
+    }
+
+    /// Takes a trip's memory back.
+    pub(super) fn recycle(&mut self, mut trip: Trip) {
+        trip.clear();
+        if self.spare.len() < SPARE_TRIPS_MAX && trip.request.capacity() <= SPARE_BYTES_MAX {
+            self.spare.push(trip);
+        }
+    }
+
+    /// Asks for the record at an address: bytes or nil.
+    pub(super) fn find_record(&mut self, trip: &mut Trip, address: &TokenAddress) {
+        self.page_key(address.page);
+        self.start("HGET").key().bytes(&address.field());
+        self.write(trip, Expected::BytesOrNil);
+    }
+
+    /// Deletes the record at an address: 1, or 0 where there was none.
+    pub(super) fn delete_record(&mut self, trip: &mut Trip, address: &TokenAddress) {
+        self.page_key(address.page);
+        self.start("HDEL").key().bytes(&address.field());
+        self.write(trip, Expected::Number(1));
+    }
+
+    /// Asks for a grant: bytes or nil.
+    pub(super) fn find_grant(&mut self, trip: &mut Trip, id: GrantId) {
+        self.grant_key(id);
+        self.start("GET").key();
+        self.write(trip, Expected::BytesOrNil);
+    }
+
+    /// Writes a grant unless it is there, and lengthens its TTL to this one where it ends earlier: two replies.
+    pub(super) fn write_grant(&mut self, trip: &mut Trip, id: GrantId, sealed: &[u8], ttl_millis: u64) {
+        self.grant_key(id);
+        self.start("SET").key().bytes(sealed).bytes(b"NX").bytes(b"PX").number(ttl_millis);
+        self.write(trip, Expected::OkayOrNil);
+        self.start("PEXPIRE").key().number(ttl_millis).bytes(b"GT");
+        self.write(trip, Expected::Number(1));
+    }
+
+    /// Counts which of these grants are there.
+    pub(super) fn count_grants(&mut self, trip: &mut Trip, ids: impl Iterator<Item = GrantId>) {
+        self.start("EXISTS");
+        let mut asked = 0;
+        for id in ids {
+            self.grant_key(id);
+            self.command.arg(self.key.as_slice());
+            asked += 1;
+        }
+        self.write(trip, Expected::Number(asked));
+    }
+
+    /// Opens a transaction.
+    pub(super) fn begin_transaction(&mut self, trip: &mut Trip) {
+        self.start("MULTI");
+        self.write(trip, Expected::Okay);
+    }
+
+    /// Writes records into a page and sets its TTL, not only the first time: a page that revocations emptied, or that Redis
+    /// lost, would otherwise come back without one. Two commands of a transaction.
+    pub(super) fn write_page<'a>(
+        &mut self,
+        trip: &mut Trip,
+        page: Page,
+        records: impl Iterator<Item = (&'a [u8; 8], &'a [u8])>,
+        ttl_millis: u64,
+    ) {
+        self.page_key(page);
+        self.start("HSET").key();
+        for (field, record) in records {
+            self.command.arg(field.as_slice()).arg(record);
+        }
+        self.write(trip, Expected::Queued);
+        self.start("PEXPIRE").key().number(ttl_millis);
+        self.write(trip, Expected::Queued);
+    }
+
+    /// Executes a transaction that wrote so many pages.
+    pub(super) fn execute(&mut self, trip: &mut Trip, pages: u32) {
+        self.start("EXEC");
+        self.write(trip, Expected::Transaction(2 * pages));
+    }
+
+    /// Any other command.
+    pub(super) fn other(&mut self, trip: &mut Trip, words: &[&[u8]], expected: Expected) {
+        self.command.clear();
+        for word in words {
+            self.command.arg(*word);
+        }
+        self.write(trip, expected);
+    }
+
+    /// A look-up like a batch's, of a page that never is: whether the server serves, and serves us.
+    pub(super) fn probe(&mut self, trip: &mut Trip) {
+        self.page_key(Page { dead_second: 0, number: 0 });
+        self.start("HGET").key().bytes(&[0; 8]);
+        self.write(trip, Expected::BytesOrNil);
+    }
+
+    fn page_key(&mut self, page: Page) {
+        let mut name = [0; 12];
+        BASE64URL_NOPAD.encode_mut(&page.to_bytes(), &mut name);
+        self.name_key(b"p:", &name);
+    }
+
+    fn grant_key(&mut self, id: GrantId) {
+        let mut name = [0; 16];
+        BASE64URL_NOPAD.encode_mut(&id.0, &mut name);
+        self.name_key(b"g:", &name);
+    }
+
+    fn name_key(&mut self, kind: &[u8], name: &[u8]) {
+        self.key.clear();
+        self.key.extend_from_slice(self.prefix.as_bytes());
+        self.key.extend_from_slice(kind);
+        self.key.extend_from_slice(name);
+    }
+
+    fn start(&mut self, name: &str) -> Arguments<'_> {
+        self.command.clear();
+        self.command.arg(name);
+        Arguments { command: &mut self.command, key: &self.key }
+    }
+
+    fn write(&mut self, trip: &mut Trip, expected: Expected) {
+        self.command.write_packed_command(&mut trip.request);
+        trip.expected.push(expected);
+    }
+}
+
+/// The arguments of a command that was started, beside the key that was named last.
+struct Arguments<'a> {
+    command: &'a mut Cmd,
+    key: &'a [u8],
+}
+
+/// Not for whatever the crate takes as an argument: of an array of bytes it makes as many arguments.
+impl Arguments<'_> {
+    fn key(self) -> Self {
+        self.command.arg(self.key);
+        self
+    }
+
+    fn bytes(self, argument: &[u8]) -> Self {
+        self.command.arg(argument);
+        self
+    }
+
+    fn number(self, argument: u64) -> Self {
+        self.command.arg(argument);
+        self
+    }
+}
+
+impl fmt::Debug for Commands {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Commands").field("prefix", &self.prefix).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_stay_within_30_characters_and_each_trip_has_its_number() {
+        let mut commands = Commands::new("sixteen-letters:", Rc::default());
+        let mut trip = commands.begin();
+        commands.find_grant(&mut trip, GrantId([0xFF; 12]));
+        assert_eq!(commands.key, b"sixteen-letters:g:________________".as_slice());
+        commands.probe(&mut trip);
+        assert_eq!(commands.key, b"sixteen-letters:p:AAAAAAAAAAAA".as_slice());
+        assert!(commands.key.len() <= 30);
+        commands.finish(&mut trip);
+        assert!(trip.request.ends_with(b"*2\r\n$4\r\nECHO\r\n$1\r\n1\r\n"));
+        commands.recycle(trip);
+        let mut trip = commands.begin();
+        commands.finish(&mut trip);
+        assert_eq!(trip.request, b"*2\r\n$4\r\nECHO\r\n$1\r\n2\r\n");
+    }
+}

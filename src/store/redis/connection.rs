@@ -1,0 +1,190 @@
+//! The task that owns a worker's connection to Redis: it connects, serves, and connects again, for as long as a store is there.
+//!
+//! Invariants: what is asked while no attempt to connect is promising is answered at once; a change of state is reported once; no
+//! failure of any kind ends the attempts.
+
+use std::fmt;
+use std::pin::pin;
+use std::rc::Rc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+
+use super::breaker::Breaker;
+use super::commands::Commands;
+use super::connector::Connector;
+use super::handshake::{self, NotConnected};
+use super::link::{Exchange, LinkState, Status, TRIPS_WAITING_MAX};
+use super::options::RedisOptions;
+use super::server_info::ServerInfo;
+use super::serving::{Ending, Serving};
+use super::wire::Wire;
+use crate::store::StoreError;
+use crate::store::observer::{StoreLost, StoreObserver, StoreWarning};
+
+/// How long opening a stream may take: name, TCP, TLS.
+const OPEN_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The task's own.
+pub(super) struct Connection<C> {
+    pub(super) connector: C,
+    pub(super) options: Rc<RedisOptions>,
+    pub(super) inbox: mpsc::Receiver<Exchange>,
+    pub(super) state: Rc<LinkState>,
+    pub(super) observer: Rc<dyn StoreObserver>,
+    pub(super) commands: Commands,
+    pub(super) breaker: Breaker,
+    pub(super) reported: Reported,
+}
+
+/// What the observer was told last.
+#[derive(Debug, Default)]
+pub(super) struct Reported {
+    lost: Option<StoreError>,
+    up: bool,
+    evicts: Option<String>,
+}
+
+/// Those who ask while there is no connection. For the first attempt after one broke they wait; later they are refused at once.
+struct WaitingRoom<'a> {
+    inbox: &'a mut mpsc::Receiver<Exchange>,
+    state: &'a LinkState,
+    /// At most [`TRIPS_WAITING_MAX`].
+    held: Vec<Exchange>,
+}
+
+/// The last store is gone: nobody will ask again.
+struct NoStoreLeft;
+
+impl<C: Connector> Connection<C> {
+    /// Runs until the last store is gone and what it asked is answered.
+    pub(super) async fn run(mut self) {
+        while let Ok((wire, held)) = self.connect().await {
+            self.state.connected();
+            let serving = Serving::new(
+                wire,
+                &mut self.inbox,
+                &mut self.commands,
+                &mut self.breaker,
+                self.options.operation_timeout,
+            );
+            match serving.run(held).await {
+                Ending::NoStoreLeft => return,
+                // The next attempt may be as slow, and nobody should wait for two of them.
+                Ending::TimedOut => self.state.down(StoreError::Unavailable),
+                Ending::Broken => self.state.reconnecting(),
+                Ending::TurnedAway(error) => self.state.down(error),
+            }
+        }
+    }
+
+    /// Tries until a server has answered well. What was asked and waited for that comes with the wire.
+    async fn connect(&mut self) -> Result<(Wire<C::Stream>, Vec<Exchange>), NoStoreLeft> {
+        loop {
+            let pause = self.breaker.next_pause();
+            let mut waiting_room = WaitingRoom { inbox: &mut self.inbox, state: &self.state, held: Vec::new() };
+            let attempt = async {
+                sleep(pause).await;
+                open(&self.connector, &mut self.commands, &self.options, self.breaker.is_open()).await
+            };
+            let attempted = waiting_room.attend(attempt).await?;
+            let held = waiting_room.held;
+            match attempted {
+                Ok((wire, info)) => {
+                    self.report_back(&info);
+                    return Ok((wire, held));
+                }
+                Err(failure) => {
+                    let lost = self.judge_failure(failure);
+                    self.state.down(lost.error);
+                    held.into_iter().for_each(|exchange| refuse(exchange, lost.error));
+                    self.report_lost(lost);
+                }
+            }
+        }
+    }
+
+    fn judge_failure(&mut self, failure: NotConnected) -> StoreLost {
+        match failure {
+            NotConnected::Failed(lost) => lost,
+            NotConnected::TimedOut(what) => {
+                self.breaker.timed_out();
+                StoreLost { error: StoreError::Unavailable, detail: format!("{what} took too long") }
+            }
+        }
+    }
+
+    fn report_lost(&mut self, mut lost: StoreLost) {
+        if self.reported.lost != Some(lost.error) {
+            lost.detail = format!("{}: {}", self.options.endpoint, lost.detail);
+            self.observer.lost(&lost);
+            self.reported.lost = Some(lost.error);
+            self.reported.up = false;
+        }
+    }
+
+    fn report_back(&mut self, info: &ServerInfo) {
+        let evicts = info.evicts().map(ToOwned::to_owned);
+        if let Some(policy) = evicts.clone().filter(|_| evicts != self.reported.evicts) {
+            self.observer.warning(&StoreWarning::MayEvict(policy));
+        }
+        self.reported.evicts = evicts;
+        if !std::mem::replace(&mut self.reported.up, true) {
+            self.observer.back();
+        }
+        self.reported.lost = None;
+    }
+}
+
+impl WaitingRoom<'_> {
+    /// Attends to who asks until the attempt has ended.
+    async fn attend<T>(&mut self, attempt: impl Future<Output = T>) -> Result<T, NoStoreLeft> {
+        let mut attempt = pin!(attempt);
+        loop {
+            let overdue = self.held.iter().map(|exchange| exchange.deadline).min();
+            tokio::select! {
+                biased;
+                ended = &mut attempt => return Ok(ended),
+                asked = self.inbox.recv() => self.receive(asked.ok_or(NoStoreLeft)?),
+                () = sleep_until(overdue.unwrap_or_else(Instant::now)), if overdue.is_some() => {
+                    let now = Instant::now();
+                    for exchange in self.held.extract_if(.., |exchange| exchange.deadline <= now) {
+                        refuse(exchange, StoreError::Unavailable);
+                    }
+                }
+            }
+        }
+    }
+
+    fn receive(&mut self, exchange: Exchange) {
+        match self.state.status() {
+            Status::Down(error) => refuse(exchange, error),
+            Status::Up | Status::Connecting if self.held.len() < TRIPS_WAITING_MAX => self.held.push(exchange),
+            Status::Up | Status::Connecting => refuse(exchange, StoreError::Unavailable),
+        }
+    }
+}
+
+async fn open<C: Connector>(
+    connector: &C,
+    commands: &mut Commands,
+    options: &RedisOptions,
+    wary: bool,
+) -> Result<(Wire<C::Stream>, ServerInfo), NotConnected> {
+    let opened = timeout(OPEN_TIMEOUT, connector.connect()).await.map_err(|_| NotConnected::TimedOut("connecting"))?;
+    let mut wire = Wire::new(opened.map_err(|error| NotConnected::Failed(handshake::not_opened(&error)))?);
+    let info = handshake::greet(&mut wire, commands, options, wary).await?;
+    Ok((wire, info))
+}
+
+/// Answers what was never sent. Who no longer waits needs no answer.
+fn refuse(exchange: Exchange, error: StoreError) {
+    let _ = exchange.reply.send(Err(error));
+}
+
+impl<C> fmt::Debug for Connection<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection").field("state", &self.state).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,136 @@
+//! What the store in Redis can be told.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::tls::ClientTls;
+use super::url::{self, UrlError};
+use crate::oauth::secret::Secret;
+
+/// Where Redis is, who we are there, and how long we wait.
+#[derive(Clone)]
+pub struct RedisOptions {
+    /// Where to connect.
+    pub endpoint: Endpoint,
+    /// The ACL user; left out: `default`.
+    pub username: Option<String>,
+    /// Its password; left out: none is sent.
+    pub password: Option<Secret>,
+    /// The database to select.
+    pub database: u32,
+    /// Stands before every key; see [`key_prefix_fault`].
+    pub key_prefix: String,
+    /// How long one trip to Redis may take.
+    pub operation_timeout: Duration,
+    /// The longest lifetime that a token may have: grants are kept for twice that and an hour.
+    pub ttl_seconds_max: u32,
+    /// Whether a Redis that may evict keys is not used; otherwise it is a warning.
+    pub require_noeviction: bool,
+    /// TLS, for [`Endpoint::Tls`].
+    pub tls: Option<ClientTls>,
+}
+
+/// Where to connect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Endpoint {
+    /// Plain TCP.
+    Tcp {
+        /// A name, resolved at each connect, or an address.
+        host: String,
+        /// The port.
+        port: u16,
+    },
+    /// TLS over TCP; the certificate must be for `host`.
+    Tls {
+        /// A name, resolved at each connect, or an address.
+        host: String,
+        /// The port.
+        port: u16,
+    },
+    /// A unix socket.
+    Unix {
+        /// The socket's file.
+        path: PathBuf,
+    },
+}
+
+/// The longest key prefix: a page's key with it stays within 30 characters, for which a page's size is reckoned.
+pub const KEY_PREFIX_BYTES_MAX: usize = 16;
+
+impl RedisOptions {
+    /// Options for a URL: `redis://`, `rediss://`, `redis+unix://` or `unix:`, with everything else at its default.
+    ///
+    /// # Errors
+    /// [`UrlError`], which says what is wrong and what would be right.
+    pub fn parse_url(url: &str) -> Result<Self, UrlError> {
+        let parsed = url::parse(url)?;
+        Ok(Self {
+            endpoint: parsed.endpoint,
+            username: parsed.username,
+            password: parsed.password,
+            database: parsed.database,
+            key_prefix: "jeton:".into(),
+            operation_timeout: Duration::from_millis(250),
+            ttl_seconds_max: 86_400,
+            require_noeviction: false,
+            tls: parsed.tls,
+        })
+    }
+}
+
+/// What is wrong with a key prefix, if anything is.
+pub fn key_prefix_fault(prefix: &str) -> Option<&'static str> {
+    if prefix.len() > KEY_PREFIX_BYTES_MAX {
+        Some("longer than 16 bytes, and every key would carry it")
+    } else if prefix.contains(['{', '}']) {
+        Some("braces are for the slots of a cluster")
+    } else if prefix.chars().any(|c| c.is_control() || c.is_whitespace()) {
+        Some("spaces and control characters make keys that nobody can type")
+    } else {
+        None
+    }
+}
+
+impl fmt::Debug for RedisOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisOptions")
+            .field("endpoint", &self.endpoint)
+            .field("username", &self.username)
+            .field("database", &self.database)
+            .field("key_prefix", &self.key_prefix)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp { host, port } => write!(f, "redis://{host}:{port}"),
+            Self::Tls { host, port } => write!(f, "rediss://{host}:{port}"),
+            Self::Unix { path } => write!(f, "redis+unix://{}", path.display()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_is_short_and_plain() {
+        for good in ["", "jeton:", "sixteen-letters:"] {
+            assert_eq!(key_prefix_fault(good), None, "{good}");
+        }
+        for bad in ["seventeen-letters", "a{b", "a}b", "a b", "a\n"] {
+            assert!(key_prefix_fault(bad).is_some(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn options_show_no_password() {
+        let options = RedisOptions::parse_url("redis://jeton:s3cret@localhost/1").unwrap();
+        assert!(!format!("{options:?}").contains("s3cret"));
+        assert_eq!(options.endpoint.to_string(), "redis://localhost:6379");
+    }
+}

@@ -1,0 +1,156 @@
+//! Connections that lie: whatever is done to the replies on their way, the batch is an error and the connection is dropped.
+
+use std::cell::Cell;
+use std::io;
+use std::path::PathBuf;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, copy, duplex, split};
+use tokio::net::UnixStream;
+
+use super::*;
+
+type Lie = Rc<dyn Fn(&[u8]) -> Vec<u8>>;
+
+/// Connects through a middleman, which on demand replaces one piece of what the server says.
+#[derive(Clone)]
+struct Middleman {
+    socket: PathBuf,
+    lie: Rc<RefCell<Option<Lie>>>,
+    lies: Rc<Cell<usize>>,
+}
+
+impl Connector for Middleman {
+    type Stream = DuplexStream;
+
+    async fn connect(&self) -> io::Result<DuplexStream> {
+        let (mut from_server, mut to_server) = UnixStream::connect(&self.socket).await?.into_split();
+        let (ours, theirs) = duplex(1024 * 1024);
+        let (mut from_client, mut to_client) = split(theirs);
+        spawn_local(async move { copy(&mut from_client, &mut to_server).await });
+        let (lie, lies) = (Rc::clone(&self.lie), Rc::clone(&self.lies));
+        spawn_local(async move {
+            let mut piece = vec![0; 256 * 1024];
+            while let Ok(length @ 1..) = from_server.read(&mut piece).await {
+                let told = lie.borrow_mut().take();
+                let told = told.map_or_else(
+                    || piece[..length].to_vec(),
+                    |lie| {
+                        lies.set(lies.get() + 1);
+                        lie(&piece[..length])
+                    },
+                );
+                if to_client.write_all(&told).await.is_err() {
+                    return;
+                }
+            }
+        });
+        Ok(ours)
+    }
+}
+
+fn through(server: &Server) -> (Opened, Middleman) {
+    let middleman = Middleman { socket: server.socket(), lie: Rc::default(), lies: Rc::default() };
+    let options = RedisOptions { operation_timeout: Duration::from_millis(100), ..server.options() };
+    (open_with(middleman.clone(), options), middleman)
+}
+
+/// Doubles what stands before the first end of line behind `from`, cuts it, or puts something else in its place.
+fn lies() -> Vec<(&'static str, Lie)> {
+    let line = |bytes: &[u8]| bytes.windows(2).position(|pair| pair == b"\r\n").map_or(bytes.len(), |at| at + 2);
+    let lie = |name, lie: fn(&[u8], usize) -> Vec<u8>| {
+        let lie: Lie = Rc::new(move |bytes: &[u8]| lie(bytes, line(bytes)));
+        (name, lie)
+    };
+    vec![
+        lie("all doubled", |bytes, _| [bytes, bytes].concat()),
+        lie("first line doubled", |bytes, line| [&bytes[..line], bytes].concat()),
+        lie("first line gone", |bytes, line| bytes[line..].to_vec()),
+        lie("nil before", |bytes, _| [b"_\r\n", bytes].concat()),
+        lie("zero before", |bytes, _| [b":0\r\n", bytes].concat()),
+        lie("nil behind", |bytes, _| [bytes, b"_\r\n"].concat()),
+        lie("half a reply behind", |bytes, _| [bytes, b"$100\r\nabc"].concat()),
+        lie("cut short", |bytes, _| bytes[..bytes.len() - 1].to_vec()),
+        lie("nothing", |_, _| vec![]),
+        lie("endless array", |_, _| b"*2147483647\r\n".to_vec()),
+        lie("another protocol", |_, _| b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec()),
+        lie("all nil", |bytes, _| {
+            let echo = bytes.len() - bytes.iter().rev().skip(4).position(|byte| *byte == b'$').unwrap() - 5;
+            [b"_\r\n", &bytes[echo..]].concat()
+        }),
+        lie("another number", |bytes, _| {
+            let mut bytes = bytes.to_vec();
+            let last = bytes.len() - 3;
+            bytes[last] ^= 1;
+            bytes
+        }),
+        lie("no number", |bytes, _| {
+            let echo = bytes.len() - bytes.iter().rev().skip(4).position(|byte| *byte == b'$').unwrap() - 5;
+            bytes[..echo].to_vec()
+        }),
+    ]
+}
+
+#[test]
+fn whatever_is_done_to_replies_the_batch_is_an_error_and_the_connection_is_dropped() {
+    on_a_worker(async {
+        let server = Server::start();
+        let (node, middleman) = through(&server);
+        until(|| node.store.is_up()).await;
+        for (name, lie) in lies() {
+            let records = node.saved(3).await;
+            let fresh = node.records(2, &contract::grant(name));
+            let connection = node.store.0.reads.state().connection();
+            // A save is never sent again, so what it was told is the answer.
+            *middleman.lie.borrow_mut() = Some(Rc::clone(&lie));
+            let answer = node.save(&fresh).await;
+            assert!(matches!(answer, Err(StoreError::Broken | StoreError::TimedOut)), "save, {name}: {answer:?}");
+            until(|| node.store.is_up() && node.store.0.reads.state().connection() > connection).await;
+            // A question is asked again on a new connection, or is an error; it is never answered by the lie.
+            let connection = node.store.0.reads.state().connection();
+            *middleman.lie.borrow_mut() = Some(Rc::clone(&lie));
+            let answer = node.find(records[1].address).await;
+            let all_nil = name == "all nil";
+            if all_nil {
+                // One nil for one question, with the right number behind it: nobody could tell it from the truth.
+                assert_eq!(answer, Ok(Lookup::NotFound));
+                continue;
+            }
+            assert!(answer == found(&records[1]) || answer.is_err(), "find, {name}: {answer:?}");
+            until(|| node.store.is_up() && node.store.0.reads.state().connection() > connection).await;
+            let connection = node.store.0.reads.state().connection();
+            *middleman.lie.borrow_mut() = Some(Rc::clone(&lie));
+            let answers = node.store.find(records.iter().map(|new| new.address).collect()).await;
+            for (new, answer) in records.iter().zip(&answers) {
+                assert!(*answer == found(new) || answer.is_err(), "find 3, {name}: {answer:?}");
+            }
+            until(|| node.store.is_up() && node.store.0.reads.state().connection() > connection).await;
+        }
+        assert_eq!(middleman.lies.get(), lies().len() * 3 - 1);
+    });
+}
+
+#[test]
+fn a_reply_cut_into_bytes_is_read_whole() {
+    on_a_worker(async {
+        let server = Server::start();
+        let (node, middleman) = through(&server);
+        until(|| node.store.is_up()).await;
+        let records = node.saved(3).await;
+        *middleman.lie.borrow_mut() = Some(Rc::new(|bytes: &[u8]| bytes.to_vec()));
+        assert_eq!(node.find(records[0].address).await, found(&records[0]));
+    });
+}
+
+#[test]
+fn an_old_server_is_refused_plainly() {
+    on_a_worker(async {
+        let server = Server::start();
+        let (node, middleman) = through(&server);
+        *middleman.lie.borrow_mut() = Some(Rc::new(|bytes: &[u8]| {
+            String::from_utf8_lossy(bytes).replace("redis_version:7.0.1", "redis_version:6.2.1").into_bytes()
+        }));
+        until(|| node.witness.saw("lost") == 1).await;
+        assert_eq!(node.witness.saw("Redis 6.2.15 is too old, it must be 7.0 or later"), 1);
+        until(|| node.store.is_up()).await;
+    });
+}
