@@ -154,7 +154,10 @@ impl Inner {
             return verdicts;
         }
         let grants_there = match grants_there {
-            Ok(true) => Ok(self.note_written(prepared, asked_at)),
+            Ok(true) => {
+                self.note_written(prepared, asked_at);
+                Ok(())
+            }
             Ok(false) => self.restore_grants(prepared).await,
             Err(error) => Err(error),
         };
@@ -179,11 +182,14 @@ impl Inner {
         let refusal = trip.replies.iter().find_map(error_meaning);
         let there = matches!(trip.replies.last(), Some(Value::Int(there)) if usize::try_from(*there) == Ok(prepared.grants.len()));
         self.commands.borrow_mut().recycle(trip);
-        match refusal {
-            None if there => Ok(self.note_written(prepared, asked_at)),
-            None => Err(StoreError::GrantMissing),
-            Some(error) => Err(error),
+        if let Some(error) = refusal {
+            return Err(error);
         }
+        if !there {
+            return Err(StoreError::GrantMissing);
+        }
+        self.note_written(prepared, asked_at);
+        Ok(())
     }
 
     fn note_written(&self, prepared: &Prepared, at: Instant) {

@@ -1,5 +1,7 @@
 //! A real `redis-server` for one test: on a unix socket and a port of its own, gone with the test.
 
+#![allow(clippy::disallowed_methods, reason = "a test may wait for a process it started, and look where its binary is")]
+
 use std::fs;
 use std::io::{ErrorKind, Write};
 use std::net::TcpListener;
