@@ -10,6 +10,7 @@
 mod harness;
 
 mod cli;
+mod compose;
 mod conformance;
 mod demo;
 mod drain;
@@ -21,5 +22,6 @@ mod logs;
 mod metrics;
 mod oauth2_crate;
 mod outage;
+mod readme;
 mod reload;
 mod smoke;
