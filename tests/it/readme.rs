@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::harness::cli::{Call, clean_environment};
 use crate::harness::process::Process;
-use crate::harness::{RedisServer, TestServer, ports, until};
+use crate::harness::{RedisServer, TestServer, ports};
 
 /// A fenced block: its language, and its lines.
 struct Block {
@@ -117,25 +117,6 @@ fn form(line: &str) -> BTreeMap<String, String> {
         other => other.to_string(),
     };
     members.iter().map(|(name, member)| (name.clone(), value(name, member))).collect()
-}
-
-/// The lines that `serve --dev` prints work when they are pasted.
-#[tokio::test]
-async fn the_lines_that_dev_prints_work_when_pasted() {
-    if !curl_is_here() {
-        return;
-    }
-    let server = dev_server().await;
-    let lines = until("curl lines in the start-up text", async || {
-        let lines: Vec<String> =
-            server.lines().iter().map(|line| line.trim().to_owned()).filter(|line| is_call_of_curl(line)).collect();
-        (lines.len() >= 2).then_some(lines)
-    })
-    .await;
-    let output = Command::new("sh").arg("-ec").arg(lines.join("\necho\n")).output().unwrap();
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success(), "{lines:#?}\n{}", String::from_utf8_lossy(&output.stderr));
-    assert!(text.contains("\"active\":true"), "{lines:#?}\n{text}");
 }
 
 /// "Run it for real", step by step.
