@@ -158,11 +158,6 @@ impl TestServer {
         self.folder.path()
     }
 
-    /// Its process id.
-    pub(crate) fn pid(&self) -> u32 {
-        self.process.pid()
-    }
-
     /// Replaces one of its files as an editor would: another file, then a rename.
     pub(crate) fn write(&self, name: &str, text: &str) {
         let fresh = self.folder.path().join(format!("{name}.new"));
