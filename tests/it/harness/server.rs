@@ -171,6 +171,12 @@ impl TestServer {
         self.process.signal(signal);
     }
 
+    /// Kills it with SIGKILL.
+    pub(crate) fn kill(&mut self) {
+        self.end_is_expected = true;
+        self.process.kill();
+    }
+
     /// Waits until it ends after a [`TestServer::signal`] that asks for it.
     pub(crate) async fn until_exit(&mut self) -> ExitStatus {
         assert!(self.end_is_expected, "it was not asked to end");
