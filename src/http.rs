@@ -1,5 +1,29 @@
 //! HTTP: listeners, connections, the router, one file an endpoint, and the one place where a failure becomes a response.
+//!
+//! A connection's way: [`acceptor`] on the main thread, a bounded queue to the worker with the fewest connections, [`connections`]
+//! there, [`connection`] for each, [`router`], an endpoint, [`reply`] or [`error`].
+//!
+//! # Invariants
+//! - **Every wait has an end.** The idle time, a head, a body, a stalled write and a connection's age each have a limit of their
+//!   own; one sweep a worker enforces them, so no request pays for a timer.
+//! - **No partial body is ever processed.** An endpoint sees a request whole, or not at all.
+//! - **A failure chooses its face in one file**, and what a client is told was written by us.
 
+pub mod acceptor;
+pub(crate) mod activity;
+pub(crate) mod body;
+pub(crate) mod connection;
+pub mod connections;
+pub(crate) mod endpoints;
+pub(crate) mod error;
+pub(crate) mod io;
+pub mod listener;
+pub(crate) mod notes;
+pub mod open_files;
+pub(crate) mod reply;
+pub mod router;
+
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +37,7 @@ use crate::clock::Clock;
 use crate::lifecycle::Health;
 use crate::oauth::keys::ServiceKeys;
 use crate::oauth::metadata::Issuer;
-use crate::oauth::time::Lifetime;
+use crate::oauth::time::{Lifetime, Timestamp};
 use crate::telemetry::failures::AuthenticationFailures;
 use crate::telemetry::metrics::Metrics;
 
@@ -30,6 +54,12 @@ pub struct Services {
     pub revoker: RevokerHandle,
     /// What the process shares.
     pub shared: Arc<Shared>,
+}
+
+impl Services {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_unix_millis(self.shared.clock.unix_millis())
+    }
 }
 
 /// What all workers and listeners share.
@@ -89,4 +119,13 @@ pub struct Limits {
     pub idle_timeout: Duration,
     /// Age after which a connection is asked to close; zero: never.
     pub connection_age: Duration,
+}
+
+/// Who is at the other end of a connection, as the transport knows it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PeerIdentity {
+    /// Its address; `None` on a unix socket.
+    pub source: Option<IpAddr>,
+    /// The certificate that it proved in the TLS handshake (DER); `None` without TLS.
+    pub certificate: Option<Arc<[u8]>>,
 }

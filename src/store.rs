@@ -90,6 +90,11 @@ pub trait TokenStore: 'static {
 }
 
 impl StoreError {
+    /// Whether the store could take nothing more.
+    pub fn is_full(self) -> bool {
+        matches!(self, Self::Full)
+    }
+
     /// Seconds after which it is worth trying again (`Retry-After`).
     pub fn retry_after_seconds(self) -> u32 {
         match self {

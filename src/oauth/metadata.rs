@@ -10,6 +10,7 @@ use url::{Host, Url};
 pub struct Issuer {
     url: String,
     path: String,
+    json: String,
 }
 
 /// Why a string is no issuer; the text is for the operator.
@@ -50,7 +51,8 @@ impl Issuer {
         if path != rest.find('/').map_or("", |at| &rest[at..]) {
             return refuse("a path that is not in its normal form");
         }
-        Ok(Self { url: url.to_string(), path: path.to_string() })
+        let json = serde_json::to_string(url).unwrap_or_default();
+        Ok(Self { url: url.to_string(), path: path.to_string(), json })
     }
 
     /// As configured.
@@ -64,8 +66,8 @@ impl Issuer {
     }
 
     /// As a JSON string with its quotes.
-    pub fn to_json(&self) -> String {
-        serde_json::to_string(&self.url).unwrap_or_default()
+    pub fn as_json(&self) -> &str {
+        &self.json
     }
 }
 
@@ -143,7 +145,7 @@ mod tests {
         for (url, path) in good {
             let issuer = Issuer::parse(url, false).unwrap();
             assert_eq!((issuer.as_str(), issuer.path()), (url, path));
-            assert_eq!(issuer.to_json(), format!("\"{url}\""));
+            assert_eq!(issuer.as_json(), &format!("\"{url}\""));
         }
     }
 

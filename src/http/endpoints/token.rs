@@ -1,0 +1,30 @@
+//! `POST /oauth2/token`: RFC 6749 section 4.4.
+
+use super::caller::{self, Caller};
+use crate::http::Services;
+use crate::http::body::Asked;
+use crate::http::error::Failure;
+use crate::http::notes::{Notes, Outcome};
+use crate::http::reply::{self, Reply};
+use crate::oauth::credentials::{Endpoint, PresentedCredentials};
+use crate::oauth::form::{self, Form};
+use crate::oauth::token_request::TokenRequest;
+use crate::oauth::token_response;
+use crate::telemetry::labels::TokenOutcome;
+
+pub(crate) async fn serve(services: &Services, asked: &Asked, notes: &mut Notes) -> Result<Reply, Failure> {
+    form::check_query(asked.query())?;
+    let form = Form::parse(&asked.body)?;
+    let presented = PresentedCredentials::parse(Endpoint::Token, asked.authorization(), &form)?;
+
+    let Caller { client, method } = caller::authenticate(services, asked, presented, notes).await?;
+    let grant = client.authorise(&TokenRequest::parse(&form)?, services.now())?;
+    notes.grant(&grant);
+
+    let lifetime = client.lifetime().unwrap_or(services.shared.lifetime);
+    let minted = services.minter.mint(asked.by, grant.clone(), lifetime, None).await?;
+    notes.token(&minted.address);
+    notes.outcome = Outcome::Token(TokenOutcome::Issued);
+    services.shared.metrics.token_issued(method);
+    Ok(reply::ok(token_response::body(&minted.token, lifetime, &grant, None)))
+}

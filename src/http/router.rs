@@ -1,0 +1,281 @@
+//! From a request to its endpoint, and from what the endpoint says to the answer: the same few steps for every path.
+//!
+//! Order of judgement: what every request must be, path, method; then size and type, where the body is read; then the endpoint.
+//! Invariant: every request that hyper hands over is answered and counted once, a panic in an endpoint included.
+
+use std::panic::AssertUnwindSafe;
+use std::rc::Rc;
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use http_body_util::Full;
+use hyper::body::Body;
+use hyper::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderValue};
+use hyper::{Method, Request, StatusCode, Version};
+use tokio::time::Instant;
+
+use super::activity::{Activity, Order, Timers};
+use super::body::{self, BodyLimits};
+use super::endpoints::metadata::Metadata;
+use super::endpoints::{admin_introspect, health, introspect, revoke, token};
+use super::error::{Failure, HttpError};
+use super::notes::Notes;
+use super::reply::{self, Reply};
+use super::{PeerIdentity, Services};
+use crate::telemetry::labels::{Endpoint, Listener};
+
+pub use super::endpoints::metrics::MetricsText;
+
+/// Bytes of a request's target (H16).
+const TARGET_BYTES_MAX: usize = 8192;
+/// Header fields of a request (H15).
+pub(crate) const HEADERS_MAX: usize = 64;
+
+const POST: &str = "POST";
+const GET: &str = "GET, HEAD";
+
+/// How far the admin listener reaches; decides what guards `/admin/`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// A unix socket: its file's mode guards it.
+    UnixSocket,
+    /// A loopback address: its token guards it.
+    Loopback,
+    /// Any other address in plain http: never.
+    Remote,
+}
+
+/// Everything that a listener's connections on one thread share. One a thread and listener.
+#[derive(Debug)]
+pub struct Router {
+    services: Services,
+    metadata: Metadata,
+    door: Door,
+}
+
+/// Which listener it is.
+#[derive(Debug)]
+enum Door {
+    Public,
+    Admin { reach: Reach, metrics: MetricsText },
+}
+
+/// What a path leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Route {
+    Token,
+    Introspect,
+    Revoke,
+    Metadata,
+    Alive,
+    Ready,
+    Metrics,
+    AdminIntrospect,
+}
+
+impl Router {
+    /// The public listener's paths.
+    pub fn public(services: Services) -> Rc<Self> {
+        Self::new(services, Door::Public)
+    }
+
+    /// The admin listener's paths.
+    pub fn admin(services: Services, reach: Reach, metrics: MetricsText) -> Rc<Self> {
+        Self::new(services, Door::Admin { reach, metrics })
+    }
+
+    fn new(services: Services, door: Door) -> Rc<Self> {
+        let metadata = Metadata::of(&services.shared.issuer);
+        Rc::new(Self { services, metadata, door })
+    }
+
+    pub(crate) fn services(&self) -> &Services {
+        &self.services
+    }
+
+    pub(crate) fn timers(&self) -> Timers {
+        let limits = &self.services.shared.limits;
+        Timers { idle: limits.idle_timeout, head: limits.header_timeout, body: limits.body_timeout }
+    }
+
+    pub(crate) fn listener(&self) -> Listener {
+        match self.door {
+            Door::Public => Listener::Public,
+            Door::Admin { .. } => Listener::Admin,
+        }
+    }
+
+    /// Answers one request.
+    pub(crate) async fn serve<B>(&self, peer: &PeerIdentity, activity: &Rc<Activity>, request: Request<B>) -> Reply
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
+        let underway = activity.request_began();
+        let begun = Instant::now();
+        let shared = &self.services.shared;
+        let mut notes = Notes::of(shared.log_requests, request.headers());
+        let (version, is_head) = (request.version(), request.method() == Method::HEAD);
+
+        let route = self.route(request.uri().path());
+        let endpoint = route.map_or(Endpoint::Other, Route::endpoint);
+        let answer = self.answer(route, peer, activity, begun, request, &mut notes);
+        // The endpoint and all it held are dropped by a panic; the notes may lack something, which harms nobody.
+        let answer = AssertUnwindSafe(answer).catch_unwind().await.unwrap_or(Err(Failure::Panic));
+        let mut reply = answer.unwrap_or_else(|failure| {
+            notes.failure(endpoint, failure);
+            failure.into_reply(endpoint)
+        });
+
+        if version == Version::HTTP_2 {
+            reply.headers_mut().remove(CONNECTION);
+        } else if activity.order() != Order::Serve || shared.health.draining() {
+            reply.headers_mut().insert(CONNECTION, reply::CLOSE);
+        }
+        if is_head {
+            leave_body_out(&mut reply);
+        }
+        notes.close(&shared.metrics, endpoint, reply.status(), begun.elapsed(), shared.log_requests, peer);
+        drop(underway);
+        reply
+    }
+
+    async fn answer<B>(
+        &self,
+        route: Option<Route>,
+        peer: &PeerIdentity,
+        activity: &Activity,
+        begun: Instant,
+        request: Request<B>,
+        notes: &mut Notes,
+    ) -> Result<Reply, Failure>
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
+        let route = match admit(&request, route) {
+            Ok(route) => route,
+            Err(refused) => {
+                body::leave_unread(request.version(), request.body(), activity);
+                return Err(refused.into());
+            }
+        };
+        if route.methods() == GET {
+            body::leave_unread(request.version(), request.body(), activity);
+            return self.answer_get(route, &request);
+        }
+        let services = &self.services;
+        let limits = &services.shared.limits;
+        let limits = BodyLimits {
+            bytes_max: limits.body_bytes_max,
+            timeout: limits.body_timeout,
+            request_deadline: limits.request_deadline,
+        };
+        let asked = body::read_form(request, limits, peer, activity, begun).await?;
+        match (route, &self.door) {
+            (Route::Token, _) => token::serve(services, &asked, notes).await,
+            (Route::Introspect, _) => introspect::serve(services, &asked, notes).await,
+            (Route::Revoke, _) => revoke::serve(services, &asked, notes).await,
+            (Route::AdminIntrospect, Door::Admin { reach, .. }) => {
+                admin_introspect::serve(services, *reach, &asked, notes).await
+            }
+            _ => Err(HttpError::NotFound.into()),
+        }
+    }
+
+    fn answer_get<B>(&self, route: Route, request: &Request<B>) -> Result<Reply, Failure> {
+        let health = &self.services.shared.health;
+        match (route, &self.door) {
+            (Route::Metadata, _) => Ok(self.metadata.serve(request.headers())),
+            (Route::Alive, _) => Ok(health::alive(health)),
+            (Route::Ready, _) => Ok(health::ready(health)),
+            (Route::Metrics, Door::Admin { metrics, .. }) => Ok(metrics.serve()),
+            _ => Err(HttpError::NotFound.into()),
+        }
+    }
+
+    fn route(&self, path: &str) -> Option<Route> {
+        match (&self.door, path) {
+            (_, "/health/alive") => Some(Route::Alive),
+            (_, "/health/ready") => Some(Route::Ready),
+            (Door::Public, path) => self.public_route(path),
+            (Door::Admin { .. }, "/metrics") => Some(Route::Metrics),
+            (Door::Admin { .. }, "/admin/oauth2/introspect") => Some(Route::AdminIntrospect),
+            (Door::Admin { .. }, _) => None,
+        }
+    }
+
+    /// With an issuer that has a path the endpoints answer under it, as the metadata says, and without it, for a proxy that takes
+    /// it off; the metadata where RFC 8414 section 3.1 inserts it.
+    fn public_route(&self, path: &str) -> Option<Route> {
+        let prefix = self.services.shared.issuer.path();
+        match path.strip_prefix("/.well-known/oauth-authorization-server") {
+            Some(rest) => return (rest.is_empty() || rest == prefix).then_some(Route::Metadata),
+            None => match path.strip_prefix(prefix).unwrap_or(path) {
+                "/oauth2/token" => Some(Route::Token),
+                "/oauth2/introspect" => Some(Route::Introspect),
+                "/oauth2/revoke" => Some(Route::Revoke),
+                "/.well-known/openid-configuration" => Some(Route::Metadata),
+                _ => None,
+            },
+        }
+    }
+}
+
+impl Route {
+    fn endpoint(self) -> Endpoint {
+        match self {
+            Self::Token => Endpoint::Token,
+            Self::Introspect => Endpoint::Introspect,
+            Self::Revoke => Endpoint::Revoke,
+            Self::Metadata => Endpoint::Metadata,
+            Self::Alive => Endpoint::Alive,
+            Self::Ready => Endpoint::Ready,
+            Self::Metrics => Endpoint::Metrics,
+            Self::AdminIntrospect => Endpoint::AdminIntrospect,
+        }
+    }
+
+    fn methods(self) -> &'static str {
+        match self {
+            Self::Token | Self::Introspect | Self::Revoke | Self::AdminIntrospect => POST,
+            Self::Metadata | Self::Alive | Self::Ready | Self::Metrics => GET,
+        }
+    }
+}
+
+/// What every request must be, then its path, then its method.
+fn admit<B>(request: &Request<B>, route: Option<Route>) -> Result<Route, HttpError> {
+    let (headers, uri) = (request.headers(), request.uri());
+    let hosts = headers.get_all(HOST).iter().count();
+    // "A server MUST respond with a 400 (Bad Request) status code to any HTTP/1.1 request message that lacks a Host header field
+    // and to any request message that contains more than one" (RFC 9112 section 3.2); HTTP/2 has its authority.
+    if hosts > 1 || (hosts == 0 && request.version() == Version::HTTP_11) {
+        return Err(HttpError::Host);
+    }
+    if headers.len() > HEADERS_MAX {
+        return Err(HttpError::TooManyHeaders);
+    }
+    let target = uri.path_and_query().map_or("", |target| target.as_str());
+    if target.len() + uri.authority().map_or(0, |authority| authority.as_str().len()) > TARGET_BYTES_MAX {
+        return Err(HttpError::TargetTooLong);
+    }
+    let route = route.ok_or(HttpError::NotFound)?;
+    let allowed = match *request.method() {
+        Method::POST => POST,
+        Method::GET | Method::HEAD => GET,
+        _ => "",
+    };
+    if allowed == route.methods() { Ok(route) } else { Err(HttpError::MethodNotAllowed(route.methods())) }
+}
+
+/// "The server SHOULD send the same header fields in response to a HEAD request as it would have sent if the request method had been
+/// GET" (RFC 9110 section 9.3.2).
+fn leave_body_out(reply: &mut Reply) {
+    if reply.status() != StatusCode::NOT_MODIFIED {
+        let bytes = reply.body().size_hint().exact().unwrap_or(0);
+        reply.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(bytes));
+    }
+    *reply.body_mut() = Full::default();
+}
+
+#[cfg(test)]
+mod tests;
