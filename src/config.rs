@@ -27,6 +27,7 @@ mod table;
 pub mod watched;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 pub use self::address::ListenAddress;
 pub use self::clients::{ClientsRead, ClientsSource};
@@ -87,7 +88,7 @@ pub struct Loaded {
     /// Where it came from, for reloads.
     pub sources: Sources,
     /// The keys of the file, or those made just now.
-    pub keys: ServiceKeys,
+    pub keys: Arc<ServiceKeys>,
     /// The clients, as of now.
     pub clients: ClientsRead,
     /// Where the clients come from, for reloads.
@@ -187,6 +188,7 @@ pub fn load(sources: Sources, random: &Random, now: Timestamp) -> Result<Loaded,
             warnings.extend(clients.warnings.iter().cloned());
             let option_files = effective.files();
             let (config, dev) = (effective.config, sources.dev);
+            let keys = Arc::new(keys);
             Ok(Loaded { config, dev, sources, keys, clients, clients_source, warnings, option_files })
         }
         _ => {

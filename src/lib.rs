@@ -18,6 +18,7 @@ pub mod actors;
 
 pub mod http;
 
+pub mod app;
 mod worker;
 
 pub mod config;

@@ -62,6 +62,11 @@ impl Health {
         self.draining.load(Ordering::Acquire)
     }
 
+    /// How many there are.
+    pub fn workers(&self) -> usize {
+        self.workers
+    }
+
     /// Whether every worker reaches its store now.
     pub fn store_up(&self) -> bool {
         self.workers_with_store() == self.workers

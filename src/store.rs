@@ -14,8 +14,10 @@ pub mod memory;
 pub mod observer;
 pub(crate) mod open_pages;
 pub mod redis;
+pub mod watched;
 
 use std::fmt;
+use std::rc::Rc;
 
 use crate::oauth::time::{Lifetime, Timestamp};
 use crate::oauth::token::{Page, TokenAddress, TokenRecord};
@@ -125,3 +127,22 @@ impl fmt::Display for StoreError {
 }
 
 impl std::error::Error for StoreError {}
+
+/// The actors of a worker share one store.
+impl<S: TokenStore> TokenStore for Rc<S> {
+    fn open_page(&self, issued_at: Timestamp, lifetime: Lifetime, bound: bool) -> Result<Page, StoreError> {
+        S::open_page(self, issued_at, lifetime, bound)
+    }
+
+    async fn save(&self, batch: Vec<NewRecord>) -> Vec<Result<(), StoreError>> {
+        S::save(self, batch).await
+    }
+
+    async fn find(&self, batch: Vec<TokenAddress>) -> Vec<Result<Lookup, StoreError>> {
+        S::find(self, batch).await
+    }
+
+    async fn delete(&self, batch: Vec<TokenAddress>) -> Vec<Result<(), StoreError>> {
+        S::delete(self, batch).await
+    }
+}

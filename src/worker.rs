@@ -4,6 +4,7 @@
 //! Invariant: every task of a worker is in its set, so when the worker ends nothing of it goes on.
 
 use std::io;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -44,7 +45,7 @@ pub(crate) struct House {
 
 impl House {
     /// Starts the actors of this thread on `store`. To be called within a [`LocalRuntime`].
-    pub(crate) fn open<S: TokenStore + Clone>(
+    pub(crate) fn open<S: TokenStore>(
         store: S,
         clients: Arc<ArcSwap<Clients>>,
         random: Random,
@@ -55,6 +56,7 @@ impl House {
             metrics: shared.metrics.clone(),
             capacity: Capacity { messages_max: MESSAGES_MAX, reserved: RESERVED },
         };
+        let store = Rc::new(store);
         let clock = shared.clock.clone();
         let minting = MinterOptions {
             prefix: shared.token_prefix.clone(),

@@ -10,9 +10,10 @@ use super::options::{
     PlainHttp, PublicOptions, StoreOptions, StoreTlsOptions, TokensOptions,
 };
 use super::settings::{Settings, Value};
-use super::store_url::{self, ParsedStoreUrl, RedisEndpoint, StoreUrl};
+use super::store_url::{self, ParsedStoreUrl, StoreUrl};
 use crate::oauth::metadata::Issuer;
 use crate::oauth::secret::Secret;
+use crate::store::redis::options::Endpoint;
 
 /// The shortest token that opens `/admin/`.
 const ADMIN_TOKEN_CHARS_MIN: usize = 32;
@@ -154,7 +155,8 @@ impl Builder<'_> {
             }
             return memory;
         };
-        match std::str::from_utf8(secret.expose()).map_err(|_| "is no text").and_then(store_url::parse) {
+        let text = std::str::from_utf8(secret.expose()).map_err(|_| "is no text".to_owned());
+        match text.and_then(store_url::parse) {
             Ok(parsed) => {
                 if self.dev.is_none() && parsed.url == StoreUrl::Memory {
                     self.warn(
@@ -185,7 +187,7 @@ impl Builder<'_> {
                 self.mistake(given, format!("needs {other} beside it"));
             }
         }
-        let speaks_tls = matches!(url, StoreUrl::Redis { endpoint: RedisEndpoint::Tcp { tls: true, .. }, .. });
+        let speaks_tls = matches!(url, StoreUrl::Redis { endpoint: Endpoint::Tls { .. }, .. });
         let given = ["store.tls.ca_file", "store.tls.certificate_file"]
             .into_iter()
             .find(|path| self.settings.get(path).is_some());

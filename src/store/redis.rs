@@ -64,7 +64,6 @@ use crate::oauth::keys::ServiceKeys;
 use crate::oauth::time::{Lifetime, Timestamp};
 use crate::oauth::token::{Page, TokenAddress};
 use crate::random::Random;
-use crate::telemetry::labels::StoreOperation;
 
 /// The store in Redis, as one worker holds it. Cheap to clone; clones share one connection.
 #[derive(Clone)]
@@ -155,36 +154,15 @@ impl TokenStore for RedisStore {
     }
 
     async fn save(&self, batch: Vec<NewRecord>) -> Vec<Result<(), StoreError>> {
-        let asked_at = Instant::now();
-        let answers = self.0.save(&batch, asked_at).await;
-        self.0.report(StoreOperation::Save, asked_at, &answers);
-        answers
+        self.0.save(&batch, Instant::now()).await
     }
 
     async fn find(&self, batch: Vec<TokenAddress>) -> Vec<Result<Lookup, StoreError>> {
-        let asked_at = Instant::now();
-        let answers = self.0.find(&batch, asked_at).await;
-        self.0.report(StoreOperation::Find, asked_at, &answers);
-        answers
+        self.0.find(&batch, Instant::now()).await
     }
 
     async fn delete(&self, batch: Vec<TokenAddress>) -> Vec<Result<(), StoreError>> {
-        let asked_at = Instant::now();
-        let answers = self.0.delete(&batch, asked_at).await;
-        self.0.report(StoreOperation::Delete, asked_at, &answers);
-        answers
-    }
-}
-
-impl Inner {
-    fn report<T>(&self, operation: StoreOperation, asked_at: Instant, answers: &[Result<T, StoreError>]) {
-        self.observer.operation(operation, answers.len(), asked_at.elapsed());
-        // Answers of a batch fail together as a rule: one report for each run of the same error.
-        for run in answers.chunk_by(|one, next| one.as_ref().err() == next.as_ref().err()) {
-            if let Err(error) = run[0] {
-                self.observer.failed(operation, error.into(), run.len() as u64);
-            }
-        }
+        self.0.delete(&batch, Instant::now()).await
     }
 }
 

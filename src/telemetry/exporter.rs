@@ -49,9 +49,18 @@ impl Exporter {
         Metrics::register(&*self.recorder, workers)
     }
 
-    /// Says what each service key does: exactly one of its states holds.
+    /// Says what each service key does.
     pub fn keys(&self, states: impl IntoIterator<Item = (u8, KeyState)>) {
-        key_info(&*self.recorder, states);
+        for (key_id, state) in states {
+            key_info(&*self.recorder, key_id, Some(state));
+        }
+    }
+
+    /// Says that these service keys are gone: their series stay, with 0.
+    pub fn keys_gone(&self, key_ids: impl IntoIterator<Item = u8>) {
+        for key_id in key_ids {
+            key_info(&*self.recorder, key_id, None);
+        }
     }
 
     /// The text of a scrape.

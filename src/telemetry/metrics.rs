@@ -284,14 +284,11 @@ impl Metrics {
     }
 }
 
-/// Which state each service key is in. A key that is gone keeps its series, with 0.
-pub fn key_info(recorder: &dyn Recorder, states: impl IntoIterator<Item = (u8, KeyState)>) {
-    for (key_id, holds) in states {
-        for state in KeyState::ALL {
-            let labels =
-                vec![KeyLabel::new("key_id", key_id.to_string()), KeyLabel::new(KeyState::NAME, state.as_str())];
-            Names(recorder).gauge("jeton_key_info")(labels).set(if *state == holds { 1.0 } else { 0.0 });
-        }
+/// Which state a service key is in; `None`: it is gone.
+pub fn key_info(recorder: &dyn Recorder, key_id: u8, holds: Option<KeyState>) {
+    for state in KeyState::ALL {
+        let labels = vec![KeyLabel::new("key_id", key_id.to_string()), KeyLabel::new(KeyState::NAME, state.as_str())];
+        Names(recorder).gauge("jeton_key_info")(labels).set(if Some(*state) == holds { 1.0 } else { 0.0 });
     }
 }
 

@@ -4,9 +4,11 @@ use std::fmt;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use rustls::pki_types::ServerName;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -14,7 +16,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::options::{Endpoint, RedisOptions};
+use super::options::{Access, Endpoint, RedisOptions};
 
 /// Opens streams. Called again for every new connection, so names are resolved anew each time.
 pub trait Connector: 'static {
@@ -28,7 +30,7 @@ pub trait Connector: 'static {
 /// Opens streams to where the options say.
 pub(super) struct NetConnector {
     endpoint: Endpoint,
-    tls: Option<TlsConnector>,
+    access: Arc<ArcSwap<Access>>,
 }
 
 /// A stream of any of the three kinds.
@@ -41,12 +43,13 @@ pub(super) enum NetStream {
 
 impl NetConnector {
     pub(super) fn new(options: &RedisOptions) -> Self {
-        let tls = options.tls.as_ref().map(|tls| TlsConnector::from(tls.config()));
-        Self { endpoint: options.endpoint.clone(), tls }
+        Self { endpoint: options.endpoint.clone(), access: Arc::clone(&options.access) }
     }
 
     async fn tls(&self, host: &str, stream: TcpStream) -> io::Result<NetStream> {
-        let tls = self.tls.as_ref().ok_or_else(|| io::Error::other("no TLS configuration"))?;
+        let access = self.access.load_full();
+        let tls = access.tls.as_ref().ok_or_else(|| io::Error::other("no TLS configuration"))?;
+        let tls = TlsConnector::from(tls.config());
         let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
         Ok(NetStream::Tls(Box::new(tls.connect(name, stream).await?)))
     }

@@ -69,9 +69,10 @@ pub(super) fn judge_role_check(replies: &[Value]) -> Result<(), StoreLost> {
 }
 
 fn write_greeting(commands: &mut Commands, trip: &mut Trip, options: &RedisOptions) {
-    let user = options.username.as_deref().unwrap_or("default");
+    let access = options.access.load();
+    let user = access.username.as_deref().unwrap_or("default");
     let mut hello: Vec<&[u8]> = vec![b"HELLO", b"3"];
-    if let Some(password) = &options.password {
+    if let Some(password) = &access.password {
         hello.extend([b"AUTH", user.as_bytes(), password.expose()]);
     }
     hello.extend([b"SETNAME".as_slice(), b"jeton"]);

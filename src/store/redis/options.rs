@@ -2,10 +2,13 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
+
 use super::tls::ClientTls;
-use super::url::{self, UrlError};
+use super::url::{self, ParsedUrl, UrlError};
 use crate::oauth::secret::Secret;
 
 /// Where Redis is, who we are there, and how long we wait.
@@ -13,10 +16,8 @@ use crate::oauth::secret::Secret;
 pub struct RedisOptions {
     /// Where to connect.
     pub endpoint: Endpoint,
-    /// The ACL user; left out: `default`.
-    pub username: Option<String>,
-    /// Its password; left out: none is sent.
-    pub password: Option<Secret>,
+    /// How it lets us in, read at each connect: what is put here serves from the next connection on.
+    pub access: Arc<ArcSwap<Access>>,
     /// The database to select.
     pub database: u32,
     /// Stands before every key; see [`key_prefix_fault`].
@@ -27,6 +28,15 @@ pub struct RedisOptions {
     pub ttl_seconds_max: u32,
     /// Whether a Redis that may evict keys is not used; otherwise it is a warning.
     pub require_noeviction: bool,
+}
+
+/// Who we are to Redis. May change while the service runs.
+#[derive(Clone, Debug, Default)]
+pub struct Access {
+    /// The ACL user; left out: `default`.
+    pub username: Option<String>,
+    /// Its password; left out: none is sent.
+    pub password: Option<Secret>,
     /// TLS, for [`Endpoint::Tls`].
     pub tls: Option<ClientTls>,
 }
@@ -59,22 +69,20 @@ pub enum Endpoint {
 pub const KEY_PREFIX_BYTES_MAX: usize = 16;
 
 impl RedisOptions {
-    /// Options for a URL: `redis://`, `rediss://`, `redis+unix://` or `unix:`, with everything else at its default.
+    /// Options for a URL: `redis://`, `rediss://`, `redis+unix://` or `unix:`, with everything else at its default and no TLS yet.
     ///
     /// # Errors
     /// [`UrlError`], which says what is wrong and what would be right.
     pub fn parse_url(url: &str) -> Result<Self, UrlError> {
-        let parsed = url::parse(url)?;
+        let ParsedUrl { endpoint, username, password, database } = url::parse(url)?;
         Ok(Self {
-            endpoint: parsed.endpoint,
-            username: parsed.username,
-            password: parsed.password,
-            database: parsed.database,
+            endpoint,
+            access: Arc::new(ArcSwap::from_pointee(Access { username, password, tls: None })),
+            database,
             key_prefix: "jeton:".into(),
             operation_timeout: Duration::from_millis(250),
             ttl_seconds_max: 86_400,
             require_noeviction: false,
-            tls: parsed.tls,
         })
     }
 }
@@ -96,7 +104,7 @@ impl fmt::Debug for RedisOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisOptions")
             .field("endpoint", &self.endpoint)
-            .field("username", &self.username)
+            .field("access", &self.access)
             .field("database", &self.database)
             .field("key_prefix", &self.key_prefix)
             .finish_non_exhaustive()

@@ -9,7 +9,6 @@ use std::path::PathBuf;
 use url::{Host, Url};
 
 use super::options::Endpoint;
-use super::tls::{ClientTls, TlsFiles};
 use crate::oauth::secret::Secret;
 
 const PORT: u16 = 6379;
@@ -20,16 +19,22 @@ pub struct UrlError(String);
 
 /// What a URL says.
 #[derive(Debug)]
-pub(super) struct ParsedUrl {
-    pub(super) endpoint: Endpoint,
-    pub(super) username: Option<String>,
-    pub(super) password: Option<Secret>,
-    pub(super) database: u32,
-    pub(super) tls: Option<ClientTls>,
+pub struct ParsedUrl {
+    /// Where to connect.
+    pub endpoint: Endpoint,
+    /// The ACL user.
+    pub username: Option<String>,
+    /// Its password.
+    pub password: Option<Secret>,
+    /// The database to select.
+    pub database: u32,
 }
 
 /// Reads a URL.
-pub(super) fn parse(text: &str) -> Result<ParsedUrl, UrlError> {
+///
+/// # Errors
+/// [`UrlError`].
+pub fn parse(text: &str) -> Result<ParsedUrl, UrlError> {
     let url = Url::parse(text).map_err(|error| {
         let hint = "a URL of Redis is like redis://user:password@host:6379/0 or redis+unix:///run/redis.sock";
         refuse(format!(
@@ -71,7 +76,6 @@ fn parse_net(url: &Url) -> Result<ParsedUrl, UrlError> {
         username: username(url)?,
         password: password(url)?,
         database,
-        tls: tls.then(|| ClientTls::new(TlsFiles::default())).transpose().map_err(|error| refuse(error.to_string()))?,
     })
 }
 
@@ -88,7 +92,6 @@ fn parse_unix(url: &Url) -> Result<ParsedUrl, UrlError> {
         username: username(url)?,
         password: password(url)?,
         database: 0,
-        tls: None,
     };
     for (name, value) in url.query_pairs() {
         match name.as_ref() {
@@ -175,7 +178,7 @@ mod tests {
             assert_eq!(parsed.endpoint, endpoint, "{url}");
             assert_eq!(parsed.username.as_deref(), user, "{url}");
             assert_eq!(parsed.password.as_ref().map(Secret::expose), password.map(str::as_bytes), "{url}");
-            assert_eq!((parsed.database, parsed.tls.is_some()), (database, url.starts_with("rediss")), "{url}");
+            assert_eq!((parsed.database, matches!(parsed.endpoint, Endpoint::Tls { .. })), (database, url.starts_with("rediss")), "{url}");
         }
     }
 

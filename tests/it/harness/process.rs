@@ -28,6 +28,11 @@ impl Process {
         Self { name, child, lines, stopped: false }
     }
 
+    /// Its process id.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// All that it has printed so far, both outputs, line by line.
     pub(crate) fn lines(&self) -> Vec<String> {
         self.lines.lock().unwrap().clone()

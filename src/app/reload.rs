@@ -1,0 +1,172 @@
+//! Reads files again while the service runs: on SIGHUP all of them, else each within two seconds of its change.
+//!
+//! Invariant: what is bad is told, with its line and column, and changes nothing; what is good replaces the old as a whole.
+//!
+//! A thread of its own, since reading is slow where a file is large, and the listeners must not wait for it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Duration;
+
+use super::workers::Materials;
+use crate::config::clients::ClientsSource;
+use crate::config::keys_file::disk;
+use crate::config::{Loaded, Mistake, Sources, Warning, Watched};
+use crate::oauth::client::ClientId;
+use crate::oauth::keys::ServiceKeys;
+use crate::telemetry::labels::{Label, ReloadSubject};
+use crate::telemetry::logging::LogLevel;
+
+/// Twice a second: a change counts once two looks saw the same, and must be in force within two seconds.
+const LOOK_INTERVAL: Duration = Duration::from_millis(500);
+
+/// Names of clients in one line of the log.
+const NAMES_MAX: usize = 100;
+
+/// Everything that can be read again.
+pub(super) struct Reload {
+    materials: Materials,
+    sources: Sources,
+    option_files: Watched,
+    clients_source: ClientsSource,
+    clients_files: Watched,
+    keys: Option<(PathBuf, Watched)>,
+    log_level: LogLevel,
+}
+
+impl Reload {
+    /// Watches what `loaded` was read from.
+    pub(super) fn new(loaded: Loaded, materials: Materials, log_level: LogLevel) -> Self {
+        Self {
+            option_files: Watched::new(loaded.option_files),
+            clients_files: Watched::new(loaded.clients_source.watched_paths()),
+            keys: loaded.config.keys.file.map(|path| (path.clone(), Watched::new([path]))),
+            sources: loaded.sources,
+            clients_source: loaded.clients_source,
+            materials,
+            log_level,
+        }
+    }
+
+    /// Looks and reads until the sender of hang-ups is gone.
+    pub(super) fn run(mut self, hang_ups: &Receiver<()>) {
+        for subject in [ReloadSubject::Clients, ReloadSubject::Keys, ReloadSubject::Secrets, ReloadSubject::Log] {
+            self.count(subject, true);
+        }
+        loop {
+            let all = match hang_ups.recv_timeout(LOOK_INTERVAL) {
+                Ok(()) => true,
+                Err(RecvTimeoutError::Timeout) => false,
+                Err(RecvTimeoutError::Disconnected) => return,
+            };
+            // Each is looked at, so that after a hang-up no look finds the same change again.
+            if self.option_files.changed() | all {
+                self.read_options();
+            }
+            if self.clients_files.changed() | all {
+                self.read_clients();
+            }
+            if self.keys.as_mut().is_some_and(|(_, watched)| watched.changed()) | all {
+                self.read_keys();
+            }
+        }
+    }
+
+    /// Of the options those that may change while the service runs: secrets, and how much is logged.
+    fn read_options(&mut self) {
+        let effective = match self.sources.read() {
+            Ok(effective) => effective,
+            Err(mistakes) => return self.failed(ReloadSubject::Secrets, &mistakes),
+        };
+        warn(&effective.warnings);
+        self.option_files.watch(effective.files());
+        let config = effective.config;
+        if let Err(error) = self.log_level.set(config.log.level.as_str()) {
+            tracing::error!(event = "reload_failed", subject = ReloadSubject::Log.as_str(), "{error}");
+        }
+        self.done(ReloadSubject::Log);
+        if let Err(error) = self.materials.stores.reload(&config.store) {
+            tracing::error!(event = "reload_failed", subject = ReloadSubject::Secrets.as_str(), "{error}");
+            return self.count(ReloadSubject::Secrets, false);
+        }
+        self.materials.shared.admin_token.store(Arc::new(config.admin.token));
+        self.done(ReloadSubject::Secrets);
+    }
+
+    fn read_clients(&mut self) {
+        let read = match self.clients_source.reload() {
+            Ok(read) => read,
+            Err(mistakes) => return self.failed(ReloadSubject::Clients, &mistakes),
+        };
+        self.clients_files.watch(self.clients_source.watched_paths());
+        self.materials.clients.store(Arc::new(read.clients));
+        warn(&read.warnings);
+        let names = |ids: &[ClientId]| {
+            let shown: Vec<&str> = ids.iter().take(NAMES_MAX).map(|id| id.as_str()).collect();
+            shown.join(" ")
+        };
+        let diff = &read.diff;
+        if !diff.is_empty() {
+            tracing::info!(
+                event = "reloaded",
+                subject = ReloadSubject::Clients.as_str(),
+                added = names(&diff.added),
+                changed = names(&diff.changed),
+                removed = names(&diff.removed),
+                "clients: {} added, {} changed, {} removed",
+                diff.added.len(),
+                diff.changed.len(),
+                diff.removed.len(),
+            );
+        }
+        if read.mistakes.is_empty() {
+            self.count(ReloadSubject::Clients, true);
+        } else {
+            self.failed(ReloadSubject::Clients, &read.mistakes);
+        }
+    }
+
+    fn read_keys(&mut self) {
+        let Some((path, _)) = &self.keys else { return };
+        match disk::load(path) {
+            Ok((keys, warnings)) => {
+                warn(&warnings);
+                let ids = |keys: &ServiceKeys| keys.iter().map(|key| key.id().0).collect::<Vec<_>>();
+                let (before, now) = (ids(&self.materials.shared.keys.load()), ids(&keys));
+                let list = |ids: &[u8], but: &[u8]| {
+                    let other = ids.iter().filter(|id| !but.contains(id)).map(u8::to_string);
+                    other.collect::<Vec<_>>().join(" ")
+                };
+                let (added, removed) = (list(&now, &before), list(&before, &now));
+                self.materials.shared.keys.store(Arc::new(keys));
+                tracing::info!(event = "reloaded", subject = ReloadSubject::Keys.as_str(), added, removed, "service keys");
+                self.count(ReloadSubject::Keys, true);
+            }
+            Err(mistakes) => self.failed(ReloadSubject::Keys, &mistakes),
+        }
+    }
+
+    fn done(&self, subject: ReloadSubject) {
+        tracing::info!(event = "reloaded", subject = subject.as_str(), "reloaded");
+        self.count(subject, true);
+    }
+
+    fn failed(&self, subject: ReloadSubject, mistakes: &[Mistake]) {
+        for mistake in mistakes {
+            tracing::error!(event = "reload_failed", subject = subject.as_str(), "{mistake}");
+        }
+        self.count(subject, false);
+    }
+
+    fn count(&self, subject: ReloadSubject, successful: bool) {
+        self.materials.shared.metrics.reloaded(subject, successful, self.materials.shared.clock.unix_millis() / 1000);
+    }
+}
+
+/// Tells an operator what can hardly be meant.
+pub(super) fn warn(warnings: &[Warning]) {
+    for warning in warnings {
+        tracing::warn!(event = "warning", "{warning}");
+    }
+}

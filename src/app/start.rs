@@ -1,0 +1,145 @@
+//! From a configuration to what the threads are made of: sockets first, so that an address in use is said before anything starts.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+
+use super::stores::Stores;
+use super::workers::Materials;
+use super::{Listening, REVISION, RunError, reload};
+use crate::clock::Clock;
+use crate::config::options::{Config, LimitsOptions, LogRequests as Requests};
+use crate::config::{ListenAddress, Loaded};
+use crate::http::listener::Listener;
+use crate::http::open_files;
+use crate::http::router::Reach;
+use crate::http::{Limits, LogRequests, Shared};
+use crate::lifecycle::Health;
+use crate::oauth::metadata::Issuer;
+use crate::oauth::time::Lifetime;
+use crate::random::Random;
+use crate::telemetry::exporter::Exporter;
+use crate::telemetry::failures::AuthenticationFailures;
+use crate::worker;
+
+/// The listeners, bound.
+pub(super) struct Sockets {
+    pub(super) public: Listener,
+    pub(super) admin: Listener,
+    pub(super) reach: Reach,
+}
+
+impl Sockets {
+    /// Binds what the configuration names.
+    ///
+    /// # Errors
+    /// One line that names the address and how to choose another.
+    pub(super) fn bind(config: &Config) -> Result<Self, RunError> {
+        Ok(Self {
+            public: bind(&config.public.listen, "--listen")?,
+            admin: bind(&config.admin.listen, "--admin-listen")?,
+            reach: match &config.admin.listen {
+                ListenAddress::Unix(_) => Reach::UnixSocket,
+                ListenAddress::Tcp(address) if address.ip().is_loopback() => Reach::Loopback,
+                ListenAddress::Tcp(_) => Reach::Remote,
+            },
+        })
+    }
+
+    /// Where they listen, with the ports that the system chose.
+    pub(super) fn listening(&self, config: &Config) -> Result<Listening, RunError> {
+        let listened = |listener: &Listener, configured: &ListenAddress| {
+            listener.address().map_or_else(|| configured.clone(), ListenAddress::Tcp)
+        };
+        let public = listened(&self.public, &config.public.listen);
+        let issuer = config.issuer_when_listening(&public);
+        let issuer = issuer.map_err(|error| RunError::Configuration(error.to_string()))?;
+        Ok(Listening { admin: listened(&self.admin, &config.admin.listen), public, issuer })
+    }
+}
+
+fn bind(address: &ListenAddress, flag: &str) -> Result<Listener, RunError> {
+    let bound = match address {
+        ListenAddress::Tcp(address) => Listener::tcp(*address),
+        ListenAddress::Unix(path) => Listener::unix(path),
+    };
+    bound.map_err(|error| {
+        RunError::Refused(match error.kind() {
+            io::ErrorKind::AddrInUse => format!("{address} is in use; {flag} chooses another address"),
+            _ => format!("cannot listen on {address}: {error}; {flag} chooses another address"),
+        })
+    })
+}
+
+/// What every thread gets a copy of. The clients move out of `loaded`, the rest stays for reloads.
+///
+/// # Errors
+/// Where a file of `[store.tls]` cannot be used.
+pub(super) fn materials(
+    loaded: &mut Loaded,
+    issuer: Issuer,
+    open_files: usize,
+    exporter: &Exporter,
+) -> Result<Materials, RunError> {
+    let config = &loaded.config;
+    let (clock, random) = (Clock::System, Random::system());
+    let stores = Stores::new(config, clock.clone(), random.clone()).map_err(RunError::Configuration)?;
+    let workers = if config.public.workers == 0 { worker::workers_by_default() } else { config.public.workers };
+    let shared = Shared {
+        keys: Arc::new(ArcSwap::new(loaded.keys.clone())),
+        issuer,
+        token_prefix: config.tokens.prefix.as_str().into(),
+        lifetime: Lifetime::from_seconds(config.tokens.ttl_seconds),
+        admin_token: ArcSwap::from_pointee(config.admin.token.clone()),
+        limits: limits(&config.limits, open_files),
+        log_requests: match config.log.requests {
+            Requests::None => LogRequests::None,
+            Requests::Failures => LogRequests::Failures,
+            Requests::All => LogRequests::All,
+        },
+        clock,
+        // The workers', and the main thread's own.
+        health: Arc::new(Health::new(workers + 1)),
+        metrics: Arc::new(exporter.register(workers)),
+        failures: Arc::new(AuthenticationFailures::default()),
+    };
+    let clients = std::mem::take(&mut loaded.clients.clients);
+    Ok(Materials { stores, clients: Arc::new(ArcSwap::from_pointee(clients)), random, shared: Arc::new(shared) })
+}
+
+fn limits(options: &LimitsOptions, open_files: usize) -> Limits {
+    Limits {
+        body_bytes_max: options.body_bytes,
+        connections_max: options.connections.min(open_files::connections_within(open_files)),
+        connections_per_source_max: options.connections_per_source,
+        request_deadline: Duration::from_millis(options.request_deadline_ms),
+        header_timeout: Duration::from_millis(options.header_timeout_ms),
+        body_timeout: Duration::from_millis(options.body_timeout_ms),
+        idle_timeout: Duration::from_millis(options.idle_timeout_ms),
+        connection_age: Duration::from_millis(options.connection_age_ms),
+    }
+}
+
+/// What is about to run, in one line, and what of it can hardly be meant.
+pub(super) fn log(loaded: &Loaded, listening: &Listening, materials: &Materials) {
+    let shared = &materials.shared;
+    let key_ids: Vec<String> = shared.keys.load().iter().map(|key| key.id().0.to_string()).collect();
+    tracing::info!(
+        event = "started",
+        version = env!("CARGO_PKG_VERSION"),
+        revision = REVISION,
+        public = %listening.public,
+        admin = %listening.admin,
+        issuer = listening.issuer.as_str(),
+        store = %materials.stores,
+        workers = shared.health.workers() - 1,
+        keys = key_ids.join(" "),
+        clients = materials.clients.load().len(),
+        connections_max = shared.limits.connections_max,
+        dev = loaded.dev.is_some(),
+        "started",
+    );
+    reload::warn(&loaded.warnings);
+}

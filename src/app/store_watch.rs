@@ -1,0 +1,75 @@
+//! What the workers' stores report, told to metrics, health and the log.
+//!
+//! Invariant: a store that many workers lose at once is one line in the log, and one when all of them have it back.
+
+use std::cell::Cell;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::lifecycle::Health;
+use crate::store::observer::{StoreLost, StoreObserver, StoreWarning};
+use crate::telemetry::labels::{RecordRefusal, StoreErrorKind, StoreOperation};
+use crate::telemetry::metrics::Metrics;
+
+/// Watches one worker's store.
+#[derive(Debug)]
+pub(super) struct StoreWatch {
+    health: Arc<Health>,
+    metrics: Arc<Metrics>,
+    reached: Cell<bool>,
+    /// Only one worker speaks of what all of them see.
+    speaks: bool,
+}
+
+impl StoreWatch {
+    /// A watch over a store that has not been reached yet. `speaks`: whether it logs what every worker's watch sees.
+    pub(super) fn new(health: Arc<Health>, metrics: Arc<Metrics>, speaks: bool) -> Self {
+        Self { health, metrics, reached: Cell::new(false), speaks }
+    }
+
+    fn count(&self) {
+        self.metrics.store_connections(self.health.workers_with_store(), self.health.workers());
+    }
+}
+
+impl StoreObserver for StoreWatch {
+    fn lost(&self, reason: &StoreLost) {
+        let first = self.reached.replace(false) && self.health.store_lost();
+        if first || (self.speaks && !self.health.ready()) {
+            tracing::error!(event = "store_lost", reason = %reason, "the store cannot be used");
+        }
+        self.count();
+    }
+
+    fn back(&self) {
+        if self.reached.replace(true) {
+            return;
+        }
+        let was_ready = self.health.ready();
+        if self.health.store_found() {
+            tracing::info!(event = "store_back", "the store is there");
+            if !was_ready && self.health.ready() {
+                tracing::info!(event = "ready", "ready");
+            }
+        }
+        self.count();
+    }
+
+    fn warning(&self, warning: &StoreWarning) {
+        if self.speaks {
+            tracing::warn!(event = "warning", "{warning}");
+        }
+    }
+
+    fn operation(&self, operation: StoreOperation, batch_size: usize, took: Duration) {
+        self.metrics.store_batch(operation, batch_size, took);
+    }
+
+    fn failed(&self, operation: StoreOperation, kind: StoreErrorKind, items: u64) {
+        self.metrics.store_errors(operation, kind, items);
+    }
+
+    fn refused(&self, refusal: RecordRefusal) {
+        self.metrics.record_refused(refusal);
+    }
+}

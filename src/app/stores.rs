@@ -1,0 +1,122 @@
+//! Which store the configuration names, and how each thread gets its own hold of it.
+
+use std::fmt;
+use std::path::Path;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+
+use super::store_watch::StoreWatch;
+use crate::clock::Clock;
+use crate::config::options::{Config, StoreOptions};
+use crate::config::store_url::StoreUrl;
+use crate::http::Shared;
+use crate::oauth::client::Clients;
+use crate::random::Random;
+use crate::store::memory::MemoryStore;
+use crate::store::observer::StoreObserver;
+use crate::store::redis::RedisStore;
+use crate::store::redis::options::{Access, Endpoint, RedisOptions};
+use crate::store::redis::tls::{ClientTls, TlsFiles};
+use crate::store::watched::WatchedStore;
+use crate::worker::House;
+
+/// The store of the process, from which each thread opens its own hold. Clones are the same store.
+#[derive(Clone, Debug)]
+pub(crate) enum Stores {
+    Memory(MemoryStore),
+    Redis(RedisOptions),
+}
+
+impl Stores {
+    /// The store that the configuration names. Nothing is connected yet.
+    ///
+    /// # Errors
+    /// A sentence where a file of `[store.tls]` cannot be used.
+    pub(super) fn new(config: &Config, clock: Clock, random: Random) -> Result<Self, String> {
+        let store = &config.store;
+        let (endpoint, database) = match &store.url {
+            StoreUrl::Memory => return Ok(Self::Memory(MemoryStore::new(store.memory_tokens_max, clock, random))),
+            StoreUrl::Redis { endpoint, database } => (endpoint.clone(), *database),
+        };
+        Ok(Self::Redis(RedisOptions {
+            endpoint,
+            access: Arc::new(ArcSwap::from_pointee(access(store)?)),
+            database,
+            key_prefix: store.key_prefix.clone(),
+            operation_timeout: Duration::from_millis(store.operation_timeout_ms),
+            ttl_seconds_max: config.tokens.ttl_seconds_max,
+            require_noeviction: store.require_noeviction,
+        }))
+    }
+
+    /// Opens the house of the calling thread on this store. `speaks`: whether it is the one that logs what all threads see.
+    pub(crate) fn open_house(
+        &self,
+        clients: Arc<ArcSwap<Clients>>,
+        random: Random,
+        shared: Arc<Shared>,
+        speaks: bool,
+    ) -> House {
+        let watch = Rc::new(StoreWatch::new(shared.health.clone(), shared.metrics.clone(), speaks));
+        match self {
+            Self::Memory(memory) => {
+                watch.back();
+                House::open(WatchedStore::new(memory.handle(), watch), clients, random, shared)
+            }
+            Self::Redis(options) => {
+                let (keys, clock) = (shared.keys.clone(), shared.clock.clone());
+                let (store, connection) = RedisStore::start(options.clone(), keys, clock, random.clone(), watch.clone());
+                let mut house = House::open(WatchedStore::new(store, watch), clients, random, shared);
+                house.keep(connection);
+                house
+            }
+        }
+    }
+
+    /// The embedded store, if it is that.
+    pub(super) fn memory(&self) -> Option<&MemoryStore> {
+        match self {
+            Self::Memory(memory) => Some(memory),
+            Self::Redis(_) => None,
+        }
+    }
+
+    /// Takes what may change while the service runs: user, password and TLS files, for the next connection.
+    ///
+    /// # Errors
+    /// A sentence where a file cannot be used; then nothing changed.
+    pub(super) fn reload(&self, store: &StoreOptions) -> Result<(), String> {
+        if let Self::Redis(options) = self {
+            options.access.store(Arc::new(access(store)?));
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Stores {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Memory(_) => f.write_str("memory:"),
+            Self::Redis(options) => options.endpoint.fmt(f),
+        }
+    }
+}
+
+fn access(store: &StoreOptions) -> Result<Access, String> {
+    let tls = match &store.url {
+        StoreUrl::Redis { endpoint: Endpoint::Tls { .. }, .. } => {
+            let read = |path: &Path| std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()));
+            let ca = store.tls.ca_file.as_deref().map(read).transpose()?;
+            let certificate = store.tls.certificate_file.as_deref().map(read).transpose()?;
+            let key = store.tls.private_key_file.as_deref().map(read).transpose()?;
+            let identity = certificate.as_deref().zip(key.as_deref());
+            let files = TlsFiles { ca: ca.as_deref(), identity };
+            Some(ClientTls::new(files).map_err(|error| format!("store.tls: {error}"))?)
+        }
+        StoreUrl::Memory | StoreUrl::Redis { .. } => None,
+    };
+    Ok(Access { username: store.username.clone(), password: store.password.clone(), tls })
+}

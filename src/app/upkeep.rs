@@ -1,0 +1,119 @@
+//! What the main thread does by the clock: sweeps the embedded store, keeps gauges true, writes the minute's lines.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::time::{MissedTickBehavior, interval, sleep};
+
+use super::workers::Materials;
+use crate::http::Shared;
+use crate::http::connections::Load;
+use crate::oauth::keys::{ServiceKey, ServiceKeys};
+use crate::oauth::time::Timestamp;
+use crate::store::memory::MemoryStore;
+use crate::telemetry::exporter::Exporter;
+use crate::telemetry::labels::KeyState;
+use crate::worker;
+
+/// Seconds between two foldings of the histograms.
+const UPKEEP_SECONDS: u64 = 5;
+/// Seconds between two lines of failed authentications.
+const FAILURES_SECONDS: u64 = 60;
+
+/// What a worker says of itself.
+#[derive(Debug)]
+pub(super) struct WorkerLoad {
+    connections: Arc<Load>,
+    busy_millis: AtomicU64,
+}
+
+/// What the upkeep looks after.
+pub(super) struct Upkeep {
+    shared: Arc<Shared>,
+    exporter: Exporter,
+    memory: Option<MemoryStore>,
+    workers: Vec<Arc<WorkerLoad>>,
+    /// Which keys have been told of, so that a removed one's series says 0 and an activated one is logged once.
+    keys: BTreeMap<u8, KeyState>,
+}
+
+impl WorkerLoad {
+    /// Of a worker with these connections.
+    pub(super) fn new(connections: Arc<Load>) -> Self {
+        Self { connections, busy_millis: AtomicU64::new(0) }
+    }
+
+    /// Says once a second how much CPU time the calling thread has used.
+    pub(super) async fn report_for_ever(&self) {
+        loop {
+            let busy = u64::try_from(worker::thread_busy().as_millis()).unwrap_or(u64::MAX);
+            self.busy_millis.store(busy, Ordering::Relaxed);
+            sleep(Duration::from_secs(1)).await;
+        }
+    }
+}
+
+impl Upkeep {
+    /// Looks after a process whose workers are these.
+    pub(super) fn new(materials: &Materials, exporter: Exporter, workers: Vec<Arc<WorkerLoad>>) -> Self {
+        let (shared, memory) = (materials.shared.clone(), materials.stores.memory().cloned());
+        Self { shared, exporter, memory, workers, keys: BTreeMap::new() }
+    }
+
+    /// Ticks each second, for ever.
+    pub(super) async fn run(mut self) {
+        let mut second = interval(Duration::from_secs(1));
+        second.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        for tick in 0_u64.. {
+            second.tick().await;
+            let now = Timestamp::from_unix_millis(self.shared.clock.unix_millis());
+            self.count(now);
+            if tick % UPKEEP_SECONDS == 0 {
+                self.exporter.upkeep();
+            }
+            if tick % FAILURES_SECONDS == FAILURES_SECONDS - 1 {
+                self.shared.failures.log();
+            }
+        }
+    }
+
+    fn count(&mut self, now: Timestamp) {
+        if let Some(memory) = &self.memory {
+            memory.sweep(now);
+            self.shared.metrics.store_tokens(memory.len(), memory.tokens_max());
+        }
+        for (index, load) in self.workers.iter().enumerate() {
+            let busy = Duration::from_millis(load.busy_millis.load(Ordering::Relaxed));
+            self.shared.metrics.worker(index, load.connections.connections(), busy);
+        }
+        self.tell_of_keys(now);
+    }
+
+    fn tell_of_keys(&mut self, now: Timestamp) {
+        let states = states(&self.shared.keys.load(), now);
+        let gone: Vec<u8> = self.keys.keys().filter(|id| !states.contains_key(id)).copied().collect();
+        self.exporter.keys_gone(gone);
+        for (&key_id, &state) in &states {
+            let before = self.keys.get(&key_id);
+            if state == KeyState::Active && before.is_some_and(|before| *before != state) {
+                tracing::info!(event = "key_activated", key_id, "a service key makes tokens from now on");
+            }
+        }
+        if states != self.keys {
+            self.exporter.keys(states.clone());
+        }
+        self.keys = states;
+    }
+}
+
+/// What each key does at `now`.
+pub(super) fn states(keys: &ServiceKeys, now: Timestamp) -> BTreeMap<u8, KeyState> {
+    let maker = keys.maker(now).id();
+    let state = |active_from: Timestamp| if active_from > now { KeyState::Waiting } else { KeyState::Verifying };
+    let of = |key: &ServiceKey| {
+        (key.id().0, if key.id() == maker { KeyState::Active } else { state(key.active_from()) })
+    };
+    keys.iter().map(of).collect()
+}

@@ -1,0 +1,104 @@
+//! The worker threads: started with their share of what is shared, watched for the one failure that a worker cannot mend.
+
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::thread;
+
+use arc_swap::ArcSwap;
+use tokio::sync::mpsc;
+
+use super::stores::Stores;
+use super::upkeep::WorkerLoad;
+use crate::actors::supervisor::CrashLoop;
+use crate::http::Shared;
+use crate::http::connections::{self, WorkerInbox, WorkerQueue};
+use crate::http::router::Router;
+use crate::oauth::client::Clients;
+use crate::random::Random;
+use crate::worker::{self, House};
+
+/// What every worker gets a copy of.
+#[derive(Clone)]
+pub(super) struct Materials {
+    pub(super) stores: Stores,
+    pub(super) clients: Arc<ArcSwap<Clients>>,
+    pub(super) random: Random,
+    pub(super) shared: Arc<Shared>,
+}
+
+impl Materials {
+    /// Opens the house of the calling thread. `speaks`: whether it is the one that logs what all threads see.
+    pub(super) fn open_house(&self, speaks: bool) -> House {
+        self.stores.open_house(self.clients.clone(), self.random.clone(), self.shared.clone(), speaks)
+    }
+}
+
+/// The worker threads.
+pub(super) struct Workers {
+    /// Where the acceptor puts connections. Once all are dropped, the workers see their connections out and end.
+    pub(super) queues: Vec<WorkerQueue>,
+    pub(super) loads: Vec<Arc<WorkerLoad>>,
+    /// Each thread holds a sender for as long as it lives.
+    crashes: mpsc::Receiver<CrashLoop>,
+}
+
+impl Workers {
+    /// Starts `count` threads.
+    ///
+    /// # Errors
+    /// Where the operating system gives no thread or no poll descriptor; those already started then end by themselves.
+    pub(super) fn start(count: usize, materials: &Materials) -> io::Result<Self> {
+        let (crashed, crashes) = mpsc::channel(1);
+        let mut workers = Self { queues: Vec::new(), loads: Vec::new(), crashes };
+        for index in 0..count {
+            let (queue, inbox) = connections::queue();
+            workers.loads.push(Arc::new(WorkerLoad::new(queue.load().clone())));
+            workers.queues.push(queue);
+            let load = workers.loads[index].clone();
+            let (materials, crashed) = (materials.clone(), crashed.clone());
+            let body = move || work(index, materials, inbox, load, &crashed);
+            thread::Builder::new().name(format!("jeton-{index}")).spawn(body)?;
+        }
+        Ok(workers)
+    }
+
+    /// Waits until an actor of some worker has died too often.
+    pub(super) async fn crash(&mut self) -> CrashLoop {
+        match self.crashes.recv().await {
+            Some(crash) => crash,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Waits until every thread has ended.
+    pub(super) async fn ended(mut self) {
+        while self.crashes.recv().await.is_some() {}
+    }
+}
+
+/// The body of a worker's thread.
+fn work(
+    index: usize,
+    materials: Materials,
+    inbox: WorkerInbox,
+    load: Arc<WorkerLoad>,
+    crashed: &mpsc::Sender<CrashLoop>,
+) {
+    let runtime = match worker::runtime() {
+        Ok(runtime) => runtime,
+        Err(error) => return tracing::error!(event = "warning", worker = index, %error, "a worker could not start"),
+    };
+    runtime.block_on(async {
+        // The main thread's house, which every process has, speaks for all.
+        let mut house = materials.open_house(false);
+        house.keep(async move { load.report_for_ever().await });
+        let mut serving = pin!(connections::serve(Router::public(house.services.clone()), inbox));
+        tokio::select! {
+            () = &mut serving => return,
+            crash = house.crash() => drop(crashed.try_send(crash)),
+        }
+        // Without that actor every answer is a 503 at once, until the drain that now begins has closed the queue.
+        serving.await;
+    });
+}

@@ -1,0 +1,62 @@
+//! Any store, with its batches counted: one place for all implementations.
+
+use std::rc::Rc;
+
+use tokio::time::Instant;
+
+use super::observer::StoreObserver;
+use super::{Lookup, NewRecord, StoreError, TokenStore};
+use crate::oauth::time::{Lifetime, Timestamp};
+use crate::oauth::token::{Page, TokenAddress};
+use crate::telemetry::labels::StoreOperation;
+
+/// `S`, with an observer that hears of each batch.
+#[derive(Debug)]
+pub struct WatchedStore<S, O> {
+    store: S,
+    observer: Rc<O>,
+}
+
+impl<S: TokenStore, O: StoreObserver + 'static> WatchedStore<S, O> {
+    /// Reports what `store` does to `observer`.
+    pub fn new(store: S, observer: Rc<O>) -> Self {
+        Self { store, observer }
+    }
+
+    fn report<T>(&self, operation: StoreOperation, asked_at: Instant, answers: &[Result<T, StoreError>]) {
+        self.observer.operation(operation, answers.len(), asked_at.elapsed());
+        // Answers of a batch fail together as a rule: one report for each run of the same error.
+        for run in answers.chunk_by(|one, next| one.as_ref().err() == next.as_ref().err()) {
+            if let Err(error) = run[0] {
+                self.observer.failed(operation, error.into(), run.len() as u64);
+            }
+        }
+    }
+}
+
+impl<S: TokenStore, O: StoreObserver + 'static> TokenStore for WatchedStore<S, O> {
+    fn open_page(&self, issued_at: Timestamp, lifetime: Lifetime, bound: bool) -> Result<Page, StoreError> {
+        self.store.open_page(issued_at, lifetime, bound)
+    }
+
+    async fn save(&self, batch: Vec<NewRecord>) -> Vec<Result<(), StoreError>> {
+        let asked_at = Instant::now();
+        let answers = self.store.save(batch).await;
+        self.report(StoreOperation::Save, asked_at, &answers);
+        answers
+    }
+
+    async fn find(&self, batch: Vec<TokenAddress>) -> Vec<Result<Lookup, StoreError>> {
+        let asked_at = Instant::now();
+        let answers = self.store.find(batch).await;
+        self.report(StoreOperation::Find, asked_at, &answers);
+        answers
+    }
+
+    async fn delete(&self, batch: Vec<TokenAddress>) -> Vec<Result<(), StoreError>> {
+        let asked_at = Instant::now();
+        let answers = self.store.delete(batch).await;
+        self.report(StoreOperation::Delete, asked_at, &answers);
+        answers
+    }
+}
