@@ -5,8 +5,8 @@ use std::sync::Arc;
 use redis::Value;
 use tokio::time::Instant;
 
-use super::grant_seal::{self, GrantId};
-use super::seal::{self, OpenedRecord, Unreadable};
+use super::grant_seal::{self, GrantId, Unreadable};
+use super::seal::{self, OpenedRecord};
 use super::trip::Trip;
 use super::{Inner, errors};
 use crate::oauth::grant::Grant;

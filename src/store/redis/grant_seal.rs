@@ -9,7 +9,6 @@
 use ring::aead::{Aad, LessSafeKey, Nonce};
 use ring::hmac;
 
-use super::seal::Unreadable;
 use crate::oauth::keys::KeyId;
 
 const VERSION: u8 = 1;
@@ -17,6 +16,15 @@ const VERSION: u8 = 1;
 /// Names a grant under one service key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct GrantId(pub(super) [u8; 12]);
+
+/// Why stored bytes are no record, or no grant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unreadable {
+    /// The seal does not open at this address.
+    SealBroken,
+    /// The version is not one that this release reads.
+    UnknownVersion,
+}
 
 /// The id of a grant with these canonical bytes.
 pub(super) fn name(key: &hmac::Key, key_id: KeyId, canonical: &[u8]) -> GrantId {

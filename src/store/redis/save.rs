@@ -155,7 +155,7 @@ impl Inner {
         }
         let grants_there = match grants_there {
             Ok(true) => {
-                self.note_written(prepared, asked_at);
+                self.note_written(prepared, |named| !named.written, asked_at);
                 Ok(())
             }
             Ok(false) => self.restore_grants(prepared).await,
@@ -188,13 +188,13 @@ impl Inner {
         if !there {
             return Err(StoreError::GrantMissing);
         }
-        self.note_written(prepared, asked_at);
+        self.note_written(prepared, |_| true, asked_at);
         Ok(())
     }
 
-    fn note_written(&self, prepared: &Prepared, at: Instant) {
+    fn note_written(&self, prepared: &Prepared, which: impl Fn(&NamedGrant) -> bool, at: Instant) {
         let mut grants = self.grants.borrow_mut();
-        for named in prepared.grants.iter().filter(|named| !named.written) {
+        for named in prepared.grants.iter().filter(|named| which(named)) {
             grants.wrote(named.key_id, named.id, &named.grant, prepared.connection, at);
         }
     }

@@ -17,7 +17,7 @@
 
 use ring::aead::{Aad, LessSafeKey, Nonce};
 
-use super::grant_seal::GrantId;
+use super::grant_seal::{GrantId, Unreadable};
 use crate::oauth::time::{Lifetime, Timestamp};
 use crate::oauth::token::{Confirmation, TokenAddress};
 
@@ -48,15 +48,6 @@ pub(super) struct OpenedRecord {
 pub(super) struct SealedRecord {
     bytes: [u8; RECORD_BYTES_MAX],
     length: usize,
-}
-
-/// Why stored bytes are no record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Unreadable {
-    /// The seal does not open at this address.
-    SealBroken,
-    /// The version is not one that this release reads.
-    UnknownVersion,
 }
 
 impl SealedRecord {
@@ -140,5 +131,4 @@ fn associated(address: &TokenAddress) -> Aad<[u8; 44]> {
 }
 
 #[cfg(test)]
-#[path = "seal_tests.rs"]
 mod tests;

@@ -28,7 +28,6 @@ fn a_server_that_comes_later_is_found() {
         assert_eq!(node.save(&records).await, Err(StoreError::Unavailable));
         assert_eq!(node.find(records[0].address).await, Err(StoreError::Unavailable));
         assert_eq!(node.delete(records[0].address).await, Err(StoreError::Unavailable));
-        assert_eq!(node.witness.saw("failed: unavailable"), 3);
         server.restart();
         until(|| node.store.is_up()).await;
         assert_eq!(node.save(&records).await, Ok(()));
@@ -110,7 +109,6 @@ fn a_full_server_refuses_tokens_and_still_finds_and_deletes() {
         server.command(&["CONFIG", "SET", "maxmemory", "0"]);
         assert_eq!(node.save(&more).await, Ok(()));
         assert_eq!(node.witness.saw("lost"), 0);
-        assert_eq!(node.witness.saw("save failed: oom 1"), 1);
     });
 }
 
