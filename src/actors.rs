@@ -23,6 +23,8 @@ pub mod minter;
 pub mod revoker;
 pub mod supervisor;
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod tests;
 
 use std::fmt;

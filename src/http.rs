@@ -22,6 +22,9 @@ pub(crate) mod notes;
 pub mod open_files;
 pub(crate) mod reply;
 pub mod router;
+#[cfg(test)]
+pub(crate) mod testing;
+pub(crate) mod ticket;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -128,4 +131,15 @@ pub struct PeerIdentity {
     pub source: Option<IpAddr>,
     /// The certificate that it proved in the TLS handshake (DER); `None` without TLS.
     pub certificate: Option<Arc<[u8]>>,
+}
+
+/// How far the admin listener reaches; decides what guards `/admin/`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// A unix socket: its file's mode guards it.
+    UnixSocket,
+    /// A loopback address: its token guards it.
+    Loopback,
+    /// Any other address in plain http: never.
+    Remote,
 }

@@ -1,22 +1,21 @@
 //! Accepts connections on one thread and hands them to the workers, fewest connections first.
 //!
-//! Invariants: every connection is counted from accept to close, by a [`Ticket`] that it owns; a listener that is full trades the
+//! Invariants: every connection is counted from accept to close, by a ticket that it owns; a listener that is full trades the
 //! longest idle connection for the new one, and closes the new one at once where none is idle; out of open files it pauses and
 //! never spins; once told to stop it first takes what already waits.
 
-use std::collections::HashMap;
 use std::io;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::Instant;
 
 use super::PeerIdentity;
-use super::connections::{Accepted, Load, WorkerQueue};
+use super::connections::{Accepted, WorkerQueue};
 use super::listener::{Listener, Stream, WatchedListener};
+use super::ticket::{Counts, Ticket};
 use crate::telemetry::labels::{self, ConnectionRefusal, Label};
 use crate::telemetry::metrics::Metrics;
 
@@ -34,30 +33,6 @@ pub struct ConnectionLimits {
     pub connections_max: usize,
     /// Of one IPv4 address or IPv6 /64; 0: no limit.
     pub per_source_max: usize,
-}
-
-/// One connection's place: dropped, the place is free.
-#[derive(Debug)]
-pub(super) struct Ticket {
-    counts: Arc<Counts>,
-    load: Arc<Load>,
-    source: Option<Source>,
-}
-
-/// A listener's connections.
-#[derive(Debug)]
-struct Counts {
-    listener: labels::Listener,
-    metrics: Arc<Metrics>,
-    total: AtomicUsize,
-    by_source: Mutex<HashMap<Source, usize>>,
-}
-
-/// What counts as one source: an IPv4 address, or an IPv6 /64, which is what one household gets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Source {
-    V4(u32),
-    V6(u64),
 }
 
 struct Acceptor {
@@ -80,8 +55,7 @@ pub async fn accept(
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
     metrics.connections_max(label, limits.connections_max);
-    let counts = Counts { listener: label, metrics, total: AtomicUsize::new(0), by_source: Mutex::default() };
-    let mut acceptor = Acceptor { limits, counts: Arc::new(counts), workers, logged_at: None };
+    let mut acceptor = Acceptor { limits, counts: Counts::new(label, metrics), workers, logged_at: None };
     let watched = WatchedListener::new(listener)?;
     tokio::select! {
         biased;
@@ -121,8 +95,8 @@ impl Acceptor {
 
     /// Gives a connection to a worker. Whether any worker is left.
     async fn place(&mut self, stream: Stream, source: Option<IpAddr>) -> bool {
-        let full = self.counts.total.load(Ordering::Acquire) >= self.limits.connections_max;
-        if !self.within_source_limit(source) {
+        let full = self.counts.total() >= self.limits.connections_max;
+        if self.is_full_for(source) {
             self.refused(ConnectionRefusal::Source);
             return true;
         }
@@ -151,19 +125,19 @@ impl Acceptor {
 
     fn ticket(&self, worker: &WorkerQueue, source: Option<IpAddr>) -> Ticket {
         let limited = self.limits.per_source_max > 0;
-        Ticket::new(self.counts.clone(), worker.load().clone(), source.filter(|_| limited).map(Source::of))
+        Ticket::new(&self.counts, worker.load(), source.filter(|_| limited))
     }
 
-    fn within_source_limit(&self, source: Option<IpAddr>) -> bool {
-        let (max, Some(source)) = (self.limits.per_source_max, source) else { return true };
-        max == 0 || self.counts.by_source().get(&Source::of(source)).is_none_or(|&count| count < max)
+    fn is_full_for(&self, source: Option<IpAddr>) -> bool {
+        let max = self.limits.per_source_max;
+        max > 0 && source.is_some_and(|source| self.counts.of_source(source) >= max)
     }
 
     fn refused(&mut self, reason: ConnectionRefusal) {
         self.counts.refused(reason);
         if self.logged_at.is_none_or(|at| at.elapsed() >= LOG_INTERVAL) {
             self.logged_at = Some(Instant::now());
-            let (limit, listener) = (reason.as_str(), self.counts.listener.as_str());
+            let (limit, listener) = (reason.as_str(), self.counts.listener().as_str());
             tracing::warn!(event = "limit_reached", limit, listener, "connections are refused");
         }
     }
@@ -175,68 +149,3 @@ fn is_shortage(error: &io::Error) -> bool {
     let shortages = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
     error.raw_os_error().is_some_and(|code| shortages.iter().any(|shortage| shortage.raw_os_error() == code))
 }
-
-impl Counts {
-    fn by_source(&self) -> std::sync::MutexGuard<'_, HashMap<Source, usize>> {
-        self.by_source.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn refused(&self, reason: ConnectionRefusal) {
-        self.metrics.connection_refused(self.listener, reason);
-    }
-}
-
-impl Ticket {
-    fn new(counts: Arc<Counts>, load: Arc<Load>, source: Option<Source>) -> Self {
-        counts.total.fetch_add(1, Ordering::AcqRel);
-        counts.metrics.connections_changed(counts.listener, 1.0);
-        load.changed(true);
-        if let Some(source) = source {
-            *counts.by_source().entry(source).or_insert(0) += 1;
-        }
-        Self { counts, load, source }
-    }
-
-    fn moved_to(mut self, load: &Arc<Load>) -> Self {
-        if !Arc::ptr_eq(&self.load, load) {
-            self.load.changed(false);
-            self.load = load.clone();
-            self.load.changed(true);
-        }
-        self
-    }
-
-    /// The listener was full, and no connection idle.
-    pub(super) fn refused(&self) {
-        self.counts.refused(ConnectionRefusal::Total);
-    }
-}
-
-impl Drop for Ticket {
-    fn drop(&mut self) {
-        self.counts.total.fetch_sub(1, Ordering::AcqRel);
-        self.counts.metrics.connections_changed(self.counts.listener, -1.0);
-        self.load.changed(false);
-        if let Some(source) = self.source {
-            let mut by_source = self.counts.by_source();
-            if let Some(count) = by_source.get_mut(&source) {
-                *count -= 1;
-                if *count == 0 {
-                    by_source.remove(&source);
-                }
-            }
-        }
-    }
-}
-
-impl Source {
-    fn of(address: IpAddr) -> Self {
-        match address.to_canonical() {
-            IpAddr::V4(address) => Self::V4(address.to_bits()),
-            IpAddr::V6(address) => Self::V6((address.to_bits() >> 64) as u64),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests;

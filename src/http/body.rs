@@ -189,6 +189,3 @@ fn is_form(content_type: &str) -> bool {
                 || value.eq_ignore_ascii_case("utf8")
         })
 }
-
-#[cfg(test)]
-mod tests;

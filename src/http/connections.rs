@@ -7,7 +7,6 @@ use std::fmt;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::net::{TcpStream, UnixStream};
@@ -17,11 +16,11 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::PeerIdentity;
-use super::acceptor::Ticket;
 use super::activity::{Activity, CoarseClock, Order, SWEEP_INTERVAL};
 use super::connection;
 use super::listener::Stream;
 use super::router::Router;
+use super::ticket::{Load, Ticket};
 
 /// Accepted connections that wait for one worker.
 const QUEUE_MAX: usize = 256;
@@ -41,13 +40,6 @@ pub struct WorkerQueue {
 pub struct WorkerInbox {
     receiver: mpsc::Receiver<Accepted>,
     load: Arc<Load>,
-}
-
-/// What the acceptor knows of a worker.
-#[derive(Debug, Default)]
-pub struct Load {
-    connections: AtomicUsize,
-    longest_idle_millis: AtomicU64,
 }
 
 /// A connection on its way to a worker.
@@ -203,7 +195,7 @@ impl Connections {
             }
             true
         });
-        self.load.longest_idle_millis.store(longest_idle, Ordering::Relaxed);
+        self.load.set_longest_idle_millis(longest_idle);
     }
 }
 
@@ -233,30 +225,8 @@ impl WorkerQueue {
     }
 }
 
-impl Load {
-    /// Its connections, those in its queue among them.
-    pub fn connections(&self) -> usize {
-        self.connections.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn longest_idle_millis(&self) -> u64 {
-        self.longest_idle_millis.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn changed(&self, opened: bool) {
-        if opened {
-            self.connections.fetch_add(1, Ordering::Relaxed);
-        } else {
-            self.connections.fetch_sub(1, Ordering::Relaxed);
-        }
-    }
-}
-
 impl fmt::Debug for Connections {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connections").field("open", &self.tasks.len()).finish_non_exhaustive()
     }
 }
-
-#[cfg(test)]
-mod tests;

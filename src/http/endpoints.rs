@@ -10,4 +10,5 @@ pub(crate) mod introspect;
 pub(crate) mod metadata;
 pub(crate) mod metrics;
 pub(crate) mod revoke;
+mod standing;
 pub(crate) mod token;

@@ -156,9 +156,7 @@ impl Face {
             HttpError::ExpectationUnknown => {
                 Self::invalid(StatusCode::EXPECTATION_FAILED, "100-continue is the only expectation known here")
             }
-            HttpError::BodyTooLarge => {
-                Self::invalid(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large").closing()
-            }
+            HttpError::BodyTooLarge => Self::invalid(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large").closing(),
             HttpError::BodyTooSlow => {
                 Self::invalid(StatusCode::REQUEST_TIMEOUT, "the body did not come in time").closing()
             }
@@ -315,6 +313,3 @@ impl From<AdminError> for Failure {
         Self::Admin(error)
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -79,7 +79,6 @@ impl Listener {
     pub fn address(&self) -> Option<SocketAddr> {
         self.socket.local_addr().ok()?.as_socket()
     }
-
 }
 
 impl WatchedListener {

@@ -12,7 +12,7 @@ pub fn raise() -> usize {
         let soft = limit.current;
         limit.current = limit.maximum;
         // Where even the hard limit is refused (macOS has one of its own), the soft one stands.
-        if setrlimit(Resource::Nofile, limit.clone()).is_err() {
+        if setrlimit(Resource::Nofile, limit).is_err() {
             limit.current = soft;
         }
     }

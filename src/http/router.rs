@@ -21,7 +21,7 @@ use super::endpoints::{admin_introspect, health, introspect, revoke, token};
 use super::error::{Failure, HttpError};
 use super::notes::Notes;
 use super::reply::{self, Reply};
-use super::{PeerIdentity, Services};
+use super::{PeerIdentity, Reach, Services};
 use crate::telemetry::labels::{Endpoint, Listener};
 
 pub use super::endpoints::metrics::MetricsText;
@@ -33,17 +33,6 @@ pub(crate) const HEADERS_MAX: usize = 64;
 
 const POST: &str = "POST";
 const GET: &str = "GET, HEAD";
-
-/// How far the admin listener reaches; decides what guards `/admin/`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reach {
-    /// A unix socket: its file's mode guards it.
-    UnixSocket,
-    /// A loopback address: its token guards it.
-    Loopback,
-    /// Any other address in plain http: never.
-    Remote,
-}
 
 /// Everything that a listener's connections on one thread share. One a thread and listener.
 #[derive(Debug)]
@@ -208,7 +197,7 @@ impl Router {
     fn public_route(&self, path: &str) -> Option<Route> {
         let prefix = self.services.shared.issuer.path();
         match path.strip_prefix("/.well-known/oauth-authorization-server") {
-            Some(rest) => return (rest.is_empty() || rest == prefix).then_some(Route::Metadata),
+            Some(rest) => (rest.is_empty() || rest == prefix).then_some(Route::Metadata),
             None => match path.strip_prefix(prefix).unwrap_or(path) {
                 "/oauth2/token" => Some(Route::Token),
                 "/oauth2/introspect" => Some(Route::Introspect),

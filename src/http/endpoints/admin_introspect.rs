@@ -3,13 +3,12 @@
 //! Invariant: without the configured token nobody gets in, also on loopback: a request forged through another local service must
 //! not reach it. A unix socket is guarded by its file's mode; plain http elsewhere than on loopback by nothing, so never.
 
-use super::introspect::{self, Standing};
-use crate::http::Services;
+use super::standing::{self, Standing};
 use crate::http::body::Asked;
 use crate::http::error::{AdminError, Failure};
 use crate::http::notes::{Notes, Outcome};
 use crate::http::reply::{self, Reply};
-use crate::http::router::Reach;
+use crate::http::{Reach, Services};
 use crate::oauth::credentials::{Endpoint, PresentedCredentials, Unproven};
 use crate::oauth::form::{self, Form};
 use crate::oauth::introspection;
@@ -29,7 +28,7 @@ pub(crate) async fn serve(
         authorise(services, PresentedCredentials::parse(Endpoint::Introspection, asked.authorization(), &form)?)?;
     }
 
-    Ok(match introspect::standing(services, asked.by, form.token()?, notes).await? {
+    Ok(match standing::of(services, asked.by, form.token()?, notes).await? {
         Standing::Active(address, record) => {
             notes.outcome = Outcome::Introspection(IntrospectionOutcome::Active);
             reply::ok(introspection::active_body(&address, &record, services.shared.issuer.as_json()))

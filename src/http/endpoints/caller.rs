@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use super::introspect::{self, Standing};
+use super::standing::{self, Standing};
 use crate::actors::ActorError;
 use crate::actors::authenticator::{Authentication, Refusal, RefusalReason};
 use crate::http::Services;
@@ -103,7 +103,7 @@ pub(super) async fn authenticate_by_bearer(
     notes: &mut Notes,
 ) -> Result<Arc<Client>, Failure> {
     // What is noted of the token that authorises would be mistaken for the one asked about.
-    let standing = introspect::standing(services, asked.by, token, &mut Notes::default()).await;
+    let standing = standing::of(services, asked.by, token, &mut Notes::default()).await;
     let (outcome, client) = match standing {
         Err(error) => {
             count(services, AuthMethod::Bearer, AuthOutcome::Unavailable);

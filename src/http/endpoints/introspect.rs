@@ -6,8 +6,7 @@
 use std::sync::Arc;
 
 use super::caller;
-use crate::actors::inspector::{Inspection, Reason};
-use crate::actors::{ActorError, Deadline};
+use super::standing::{self, Standing};
 use crate::http::Services;
 use crate::http::body::Asked;
 use crate::http::error::Failure;
@@ -16,15 +15,8 @@ use crate::http::reply::{self, Reply};
 use crate::oauth::client::Client;
 use crate::oauth::credentials::{Endpoint, PresentedCredentials};
 use crate::oauth::form::{self, Form};
-use crate::oauth::introspection::{self, Inactive};
-use crate::oauth::token::{Token, TokenAddress, TokenRecord, TokenRefusal};
+use crate::oauth::introspection;
 use crate::telemetry::labels::{IntrospectionOutcome, Label};
-
-/// What is known of a presented token. Inactive ones are told apart for the metric and for operators.
-pub(super) enum Standing {
-    Active(TokenAddress, TokenRecord),
-    Inactive(IntrospectionOutcome),
-}
 
 pub(crate) async fn serve(services: &Services, asked: &Asked, notes: &mut Notes) -> Result<Reply, Failure> {
     form::check_query(asked.query())?;
@@ -32,7 +24,7 @@ pub(crate) async fn serve(services: &Services, asked: &Asked, notes: &mut Notes)
     let presented = PresentedCredentials::parse(Endpoint::Introspection, asked.authorization(), &form)?;
 
     let caller = authenticate(services, asked, presented, notes).await?;
-    let standing = standing(services, asked.by, form.token()?, notes).await?;
+    let standing = standing::of(services, asked.by, form.token()?, notes).await?;
 
     Ok(match standing {
         Standing::Active(address, record) if introspection::may_see(&caller, &record.grant) => {
@@ -66,57 +58,5 @@ async fn authenticate(
         PresentedCredentials::Secret { .. } | PresentedCredentials::Unproven(_) => {
             Ok(caller::authenticate(services, asked, presented, notes).await?.client)
         }
-    }
-}
-
-/// Judges a token: by itself (most garbage ends here, with no store asked), by the store, by its client's registration.
-///
-/// # Errors
-/// [`ActorError`]: nothing is known of it.
-pub(super) async fn standing(
-    services: &Services,
-    by: Deadline,
-    presented: &str,
-    notes: &mut Notes,
-) -> Result<Standing, ActorError> {
-    let shared = &services.shared;
-    let address = match Token::check(presented, &shared.token_prefix, &shared.keys.load(), services.now()) {
-        Ok(address) => address,
-        Err(refusal) => return Ok(Standing::Inactive(of_refusal(refusal))),
-    };
-    notes.token(&address);
-    let record = match services.inspector.inspect(by, address).await? {
-        Inspection::Live(record) => record,
-        Inspection::Inactive(reason) => return Ok(Standing::Inactive(of_reason(reason))),
-    };
-    notes.grant(&record.grant);
-    Ok(match introspection::check_client(&record, &services.authenticator.clients()) {
-        Ok(()) => Standing::Active(address, record),
-        Err(why) => Standing::Inactive(of_client(why)),
-    })
-}
-
-fn of_refusal(refusal: TokenRefusal) -> IntrospectionOutcome {
-    match refusal {
-        TokenRefusal::Malformed => IntrospectionOutcome::Malformed,
-        TokenRefusal::Forged => IntrospectionOutcome::Forged,
-        TokenRefusal::Expired => IntrospectionOutcome::Expired,
-    }
-}
-
-fn of_reason(reason: Reason) -> IntrospectionOutcome {
-    match reason {
-        Reason::NotFound => IntrospectionOutcome::NotFound,
-        Reason::Expired => IntrospectionOutcome::Expired,
-        Reason::Seal => IntrospectionOutcome::Seal,
-    }
-}
-
-fn of_client(why: Inactive) -> IntrospectionOutcome {
-    match why {
-        Inactive::ClientGone => IntrospectionOutcome::ClientGone,
-        Inactive::ClientDisabled => IntrospectionOutcome::ClientDisabled,
-        Inactive::NotBefore => IntrospectionOutcome::NotBefore,
-        Inactive::NotForCaller => IntrospectionOutcome::NotForCaller,
     }
 }
