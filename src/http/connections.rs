@@ -20,7 +20,9 @@ use super::activity::{Activity, CoarseClock, Order, SWEEP_INTERVAL};
 use super::connection;
 use super::listener::Stream;
 use super::router::Router;
-use super::ticket::{Load, Ticket};
+use super::ticket::Ticket;
+
+pub use super::ticket::Load;
 
 /// Accepted connections that wait for one worker.
 const QUEUE_MAX: usize = 256;
