@@ -94,3 +94,6 @@ fn read_document(document: &Document, ttl_seconds_max: u32) -> ReadFile {
 fn twice(id: &ClientId, first: &Origin, second: Origin) -> Mistake {
     Mistake::new(second, format!("client `{id}` is registered twice: first at {first}"))
 }
+
+#[cfg(test)]
+mod tests;

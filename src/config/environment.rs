@@ -9,6 +9,7 @@ use super::settings::{self, Settings, Value};
 use super::table::{self, Key, Named};
 
 /// The process's own variables that begin with `JETON_`. The one place that reads the environment.
+#[allow(clippy::disallowed_methods)] // here alone
 pub fn from_process() -> Vec<(String, String)> {
     let ours = std::env::vars_os().map(|(name, value)| (name.to_string_lossy().into_owned(), value));
     let ours = ours.filter(|(name, _)| name.starts_with("JETON_"));

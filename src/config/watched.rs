@@ -7,12 +7,13 @@ use std::collections::BTreeMap;
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
 
 use ring::digest;
 
+use crate::clock::Clock;
+
 /// How old a file's time of change must be before an unchanged time proves an unchanged content.
-const SETTLED_AFTER: Duration = Duration::from_secs(3);
+const SETTLED_AFTER_SECONDS: u64 = 3;
 
 /// A set of files and folders, and what they held when last asked.
 #[derive(Debug)]
@@ -120,9 +121,8 @@ impl Identity {
     }
 
     fn is_settled(&self) -> bool {
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let latest = u64::try_from(self.modified.0.max(self.changed.0)).unwrap_or(0);
-        now.saturating_sub(Duration::from_secs(latest)) > SETTLED_AFTER
+        Clock::System.unix_millis() / 1000 > latest.saturating_add(SETTLED_AFTER_SECONDS)
     }
 }
 

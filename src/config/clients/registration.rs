@@ -71,27 +71,22 @@ fn client_id(members: &Members<'_>) -> Option<Placed> {
 }
 
 fn auth_method(members: &Members<'_>) -> AuthMethod {
-    let Some((method, origin)) = members.text("token_endpoint_auth_method") else { return AuthMethod::default() };
-    match method.as_str() {
+    let name = "token_endpoint_auth_method";
+    let Some((method, origin)) = members.text(name) else { return AuthMethod::default() };
+    let (what, hint) = match method.as_str() {
         "client_secret_basic" => return AuthMethod::ClientSecretBasic,
         "client_secret_post" => return AuthMethod::ClientSecretPost,
         // RFC 6749 section 4.4: the client credentials grant MUST only be used by confidential clients.
-        "none" => members.push(
-            Mistake::new(
-                origin,
-                "a client with the method `none` is public, and this service's grant is for confidential clients alone",
-            )
-            .hint("give it a secret and leave the method out"),
+        "none" => (
+            "a client with the method `none` is public, and the client credentials grant is for confidential ones alone",
+            "give it a secret and leave the method out",
         ),
-        "private_key_jwt" | "client_secret_jwt" | "tls_client_auth" | "self_signed_tls_client_auth" => members.push(
-            Mistake::new(origin, format!("the method `{method}` is not in this release yet"))
-                .hint("client_secret_basic and client_secret_post are"),
-        ),
-        other => members.push(
-            Mistake::new(origin, format!("there is no method `{other}`"))
-                .hint("client_secret_basic and client_secret_post are known"),
-        ),
-    }
+        "private_key_jwt" | "client_secret_jwt" | "tls_client_auth" | "self_signed_tls_client_auth" => {
+            ("this method is not in this release yet", "client_secret_basic and client_secret_post are")
+        }
+        _ => ("there is no such method", "client_secret_basic and client_secret_post are known"),
+    };
+    members.push(Mistake::new(origin, format!("`{name}`: {what}")).hint(hint));
     AuthMethod::default()
 }
 
@@ -106,7 +101,8 @@ struct Secrets {
 impl Secrets {
     fn read(&mut self, members: &Members<'_>) {
         if !["client_secret_hash", "client_secret_file", "client_secret"].iter().any(|name| members.has(name)) {
-            let mistake = Mistake::new(members.origin.clone(), "a client without a secret could never prove who it is");
+            let id = members.text("client_id").map(|(id, _)| format!(" `{id}`")).unwrap_or_default();
+            let mistake = Mistake::new(members.origin.clone(), format!("client{id} has no secret to prove who it is"));
             members.push(mistake.hint("give it `client_secret_hash`; `jeton client hash --generate` makes one"));
         }
         for (hash, origin) in members.text_or_texts("client_secret_hash").unwrap_or_default() {

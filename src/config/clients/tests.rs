@@ -1,0 +1,256 @@
+use super::*;
+use crate::oauth::client::{AuthMethod, IntrospectionRight};
+use crate::oauth::scope::Scope;
+use crate::oauth::secret::{Secret, SecretHash};
+
+const STRONG: &str = "k7Qz1Xw9Rt4Lm2Vb8Nc6Jh3Gf5Dp0SaYeUo";
+
+fn hash() -> String {
+    "$sha256$".to_owned() + &"A".repeat(43)
+}
+
+fn read(text: &str) -> ReadFile {
+    read_document(&Document::from_bytes(Path::new("c.toml"), text.into()).unwrap(), 86_400)
+}
+
+fn one(text: &str) -> Registration {
+    let mut file = read(&format!("[[client]]\nclient_id = \"a\"\nclient_secret_hash = \"{}\"\n{text}", hash()));
+    assert!(file.mistakes.is_empty(), "{:#?}", file.mistakes);
+    file.clients.remove(0).registration
+}
+
+fn mistakes(text: &str) -> Vec<String> {
+    read(text).mistakes.iter().map(ToString::to_string).collect()
+}
+
+fn mistake(text: &str) -> String {
+    let text = format!("[[client]]\nclient_id = \"a\"\nclient_secret_hash = \"{}\"\n{text}", hash());
+    let found = mistakes(&text);
+    assert_eq!(found.len(), 1, "{found:#?}");
+    found[0].clone()
+}
+
+#[test]
+fn the_example_of_the_interface_is_read() {
+    let client = one("client_name = \"Billing\"\ntoken_endpoint_auth_method = \"client_secret_post\"\n\
+         scope = \"write read\"\ndefault_scope = \"read\"\naudience = [\"https://api\", \"b\", \"b\"]\n\
+         default_audience = [\"b\"]\naccess_token_ttl_seconds = 600\nsubject = \"svc:billing\"\n\
+         claims = { tenant = \"acme\", deep = { list = [1, 2.5, true] } }\n\
+         not_before = 2026-11-23T10:00:00Z\ndisabled = true\nstrict_auth_method = true\n\
+         grant_types = [\"client_credentials\"]\nintrospection = [\"b\", \"a\", \"b\"]\n");
+    assert_eq!(client.auth_method, AuthMethod::ClientSecretPost);
+    assert_eq!((client.scope, client.default_scope), (Scope::parse("read write").unwrap(), Scope::parse("read").ok()));
+    assert_eq!(
+        (client.audience, client.default_audience),
+        (vec!["https://api".into(), "b".into()], Some(vec!["b".into()]))
+    );
+    assert_eq!((client.access_token_ttl_seconds, client.subject.as_deref()), (Some(600), Some("svc:billing")));
+    assert_eq!(serde_json::to_string(&client.claims).unwrap(), r#"{"deep":{"list":[1,2.5,true]},"tenant":"acme"}"#);
+    assert_eq!(client.not_before.unwrap().unix_seconds(), 1_795_428_000);
+    assert!(client.disabled && client.strict_auth_method && client.client_credentials);
+    assert_eq!(client.introspection, IntrospectionRight::Audiences(vec!["a".into(), "b".into()]));
+    assert_eq!(client.client_name.as_deref(), Some("Billing"));
+}
+
+#[test]
+fn what_is_left_out_is_empty_but_the_grant() {
+    let client = one("");
+    assert!(client.scope.is_empty() && client.audience.is_empty() && client.claims.is_empty());
+    assert!(client.client_credentials && !client.disabled && client.default_audience.is_none());
+    assert_eq!(client.introspection, IntrospectionRight::OwnOnly);
+    assert!(!one("grant_types = []\n").client_credentials);
+    assert_eq!(one("introspection = [\"*\"]\n").introspection, IntrospectionRight::All);
+    assert_eq!(one("not_before = \"1970-01-01T00:00:01Z\"\n").not_before.unwrap().unix_seconds(), 1);
+}
+
+#[test]
+fn all_mistakes_of_a_file_are_told_at_once() {
+    let text = "[[client]]\nclient_id = \"\"\nclient_sercet_hash = [\"x\"]\n\n[[client]]\nclient_id = \"b\"\n\
+                client_secret_hash = [\"$sha256$x\"]\n  scope = \"a  b\"\ndisabled = \"no\"\n\n\
+                [[client]]\nclient_id = \"b\"\nclient_secret = \"x\"\n[[client]]\nclient_id = \"b\"\nclient_secret = \"x\"\n\
+                jwks = {}\n[clients]\n";
+    assert_eq!(
+        mistakes(text),
+        [
+            "c.toml:1:1: client `` has no secret to prove who it is; give it `client_secret_hash`; `jeton client hash --generate` makes one",
+            "c.toml:2:13: `client_id` must be 1 to 255 printable ASCII characters",
+            "c.toml:3:1: a client has no `client_sercet_hash`; did you mean `client_secret_hash`?",
+            "c.toml:7:23: `client_secret_hash` is not `$sha256$` and 43 characters of base64url; `jeton client hash` makes it of a secret",
+            "c.toml:8:11: `scope` is not a scope: tokens of printable ASCII without quote and backslash, one space between two",
+            "c.toml:9:12: `disabled` must be true or false, without quotes",
+            "c.toml:15:13: client `b` is registered twice: first at c.toml:12:13",
+            "c.toml:17:1: `jwks` is not in this release yet; take it out until it is",
+            "c.toml:18:2: there is no `clients` in a clients file; did you mean `[[client]]`?",
+        ]
+    );
+    assert!(mistakes("[client]\nclient_id = \"a\"\n")[0].ends_with("write [[client]] with two brackets"));
+    assert_eq!(mistakes("[[client]\n")[0].split(": ").next(), Some("c.toml:1:10"));
+}
+
+#[test]
+fn each_member_is_checked() {
+    for (text, expected) in [
+        ("token_endpoint_auth_method = \"none\"", "public"),
+        ("token_endpoint_auth_method = \"private_key_jwt\"", "not in this release"),
+        ("scope = \"a\"\ndefault_scope = \"a b c\"", "`default_scope` holds `b c`"),
+        ("default_audience = [\"x\"]", "`default_audience` holds `x`"),
+        ("audience = [\"*\"]", "c.toml:4:13: `*` is no audience"),
+        ("audience = [\"a\", \"\"]", "c.toml:4:18: an audience is"),
+        ("audience = \"a\"", "`audience` must be an array of texts"),
+        ("audience = [1]", "c.toml:4:13: `audience` must be an array of texts alone"),
+        ("access_token_ttl_seconds = 86401", "86401 is not between 1 and 86400 (tokens.ttl_seconds_max)"),
+        ("access_token_ttl_seconds = 0", "0 is not between 1"),
+        ("subject = \"\"", "`subject` is 1 to"),
+        ("claims = { aud = 1 }", "c.toml:4:12: claim `aud`"),
+        ("claims = { username = \"x\" }", "claim `username`"),
+        ("claims = { a = [nan] }", "JSON cannot hold"),
+        ("claims = 3", "`claims` must be a table"),
+        ("not_before = \"yesterday\"", "`not_before` must be a time"),
+        ("not_before = 2026-11-23", "`not_before` must be a time"),
+        ("grant_types = [\"password\"]", "no grant type `password`"),
+        ("introspection = [\"*\", \"a\"]", "it stands alone"),
+        ("client_secret = \"\"", "`client_secret` is empty"),
+        ("client_secret_file = \"/absent/s\"", "/absent/s cannot be read"),
+    ] {
+        let found = mistake(text);
+        assert!(found.contains(expected), "{text}\n{found}\n{expected}");
+    }
+    let five = format!("client_secret_hash = [{}]", vec![format!("\"{}\"", hash()); 5].join(", "));
+    assert!(mistakes(&format!("[[client]]\nclient_id = \"a\"\n{five}\n"))[0].ends_with("at most 4 secrets"));
+}
+
+#[test]
+fn secrets_that_stand_readable_or_could_be_guessed_warn() {
+    let file = read(&format!(
+        "[[client]]\nclient_id = \"a\"\nclient_secret = \"{STRONG}\"\n[[client]]\nclient_id = \"b\"\nclient_secret = \"hunter2\"\n"
+    ));
+    let warned: Vec<usize> = file.clients.iter().map(|client| client.warnings.len()).collect();
+    assert_eq!(warned, [1, 2]);
+    assert_eq!(file.clients[0].registration.secrets, [SecretHash::of(&Secret::new(STRONG.as_bytes()))]);
+    assert!(!format!("{:?}", file.clients).contains("hunter2"));
+}
+
+/// A folder of clients files.
+struct Scene(tempfile::TempDir);
+
+impl Scene {
+    fn new(files: &[(&str, &str)]) -> Self {
+        let scene = Self(tempfile::tempdir().unwrap());
+        files.iter().for_each(|(name, text)| scene.write(name, text));
+        scene
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.0.path().join(name), text).unwrap();
+    }
+
+    fn open(&self, name: &str) -> (ClientsSource, ClientsRead) {
+        ClientsSource::open(&self.0.path().join(name), 86_400, Vec::new()).unwrap()
+    }
+}
+
+fn client(id: &str, more: &str) -> String {
+    format!("[[client]]\nclient_id = \"{id}\"\nclient_secret_hash = \"{}\"\naudience = [\"x\"]\n{more}\n", hash())
+}
+
+fn ids(ids: &[ClientId]) -> Vec<&str> {
+    ids.iter().map(ClientId::as_str).collect()
+}
+
+#[test]
+fn a_reload_tells_what_became_of_whom() {
+    let scene = Scene::new(&[("c.toml", &(client("a", "") + &client("b", "") + &client("c", "")))]);
+    let (mut source, first) = scene.open("c.toml");
+    assert_eq!(ids(&first.diff.added), ["a", "b", "c"]);
+    assert!(source.reload().unwrap().diff.is_empty());
+    scene.write("c.toml", &(client("b", "scope = \"x\"") + &client("c", "") + &client("d", "")));
+    let read = source.reload().unwrap();
+    let diff = &read.diff;
+    assert_eq!([ids(&diff.added), ids(&diff.changed), ids(&diff.removed)], [["d"], ["b"], ["a"]]);
+    assert_eq!(read.clients.len(), 3);
+}
+
+#[test]
+fn a_bad_file_changes_nothing() {
+    let scene = Scene::new(&[("c.toml", &client("a", ""))]);
+    let (mut source, _) = scene.open("c.toml");
+    scene.write("c.toml", "[[client]\n");
+    assert_eq!(source.reload().unwrap_err().len(), 1);
+    std::fs::remove_file(scene.0.path().join("c.toml")).unwrap();
+    assert!(source.reload().is_err());
+    scene.write("c.toml", &client("a", ""));
+    assert!(source.reload().unwrap().diff.is_empty());
+}
+
+#[test]
+fn a_bad_file_of_a_folder_keeps_its_last_good_clients() {
+    let scene = Scene::new(&[("a.toml", &client("a", "")), ("b.toml", &client("b", "")), ("c.txt", "no toml")]);
+    let (mut source, first) = scene.open("");
+    assert_eq!(first.clients.len(), 2);
+    scene.write("a.toml", "[[client]\n");
+    scene.write("b.toml", &(client("b", "") + &client("b2", "")));
+    let read = source.reload().unwrap();
+    assert_eq!((read.mistakes.len(), read.clients.len(), ids(&read.diff.added)), (1, 3, vec!["b2"]));
+    // One that was never good has nothing to keep, and who is registered elsewhere already is told where.
+    scene.write("z.toml", &(client("b", "") + &client("z", "")));
+    let read = source.reload().unwrap();
+    assert_eq!((read.mistakes.len(), read.clients.len()), (2, 3));
+    assert!(read.mistakes[1].what.contains("b.toml:2:13"), "{:?}", read.mistakes);
+    std::fs::remove_file(scene.0.path().join("a.toml")).unwrap();
+    assert_eq!(ids(&source.reload().unwrap().diff.removed), ["a"]);
+}
+
+#[test]
+fn at_the_start_nothing_bad_is_passed_over() {
+    let scene = Scene::new(&[("a.toml", &client("a", "")), ("b.toml", &client("a", ""))]);
+    let found = ClientsSource::open(scene.0.path(), 86_400, Vec::new()).unwrap_err();
+    assert!(found[0].what.contains("registered twice"));
+}
+
+#[test]
+fn a_secret_file_is_read_again_and_watched_even_while_it_is_missing() {
+    let by_file = "[[client]]\nclient_id = \"f\"\nclient_secret_file = \"s\"\naudience = [\"x\"]\n";
+    let scene = Scene::new(&[("c.toml", by_file), ("s", &format!("{STRONG}\n"))]);
+    let (mut source, first) = scene.open("c.toml");
+    assert!(first.warnings.is_empty(), "{:?}", first.warnings);
+    assert_eq!(source.watched_paths(), [scene.0.path().join("c.toml"), scene.0.path().join("s")]);
+    std::fs::remove_file(scene.0.path().join("s")).unwrap();
+    assert!(source.reload().is_err());
+    assert_eq!(source.watched_paths().len(), 2);
+    scene.write("s", &STRONG.to_ascii_uppercase());
+    assert_eq!(ids(&source.reload().unwrap().diff.changed), ["f"]);
+}
+
+#[test]
+fn what_can_hardly_be_meant_warns() {
+    let text = client("a", "introspection = [\"y\", \"https://api.exampel\"]")
+        .replace("\"x\"", "\"https://api.example\"")
+        + &client("b", "").replace("audience = [\"x\"]", "")
+        + &client("rs", "introspection = [\"*\"]").replace("audience = [\"x\"]", "")
+        + "[[client]]\nclient_id = \"never\"\nclient_secret_hash = []\naudience = [\"y\"]\n";
+    let scene = Scene::new(&[("c.toml", &text)]);
+    let (_, read) = scene.open("c.toml");
+    let told: Vec<&str> = read.warnings.iter().map(|warning| warning.what.as_str()).collect();
+    assert_eq!(told.len(), 3, "{told:#?}");
+    assert!(
+        told[0].ends_with(
+            "`https://api.exampel`, so there are no such tokens to see; did you mean `https://api.example`?"
+        )
+    );
+    assert!(told[1].starts_with("tokens of client `b` have no audience"));
+    assert!(told[2].starts_with("client `never` has no secret"));
+    let (_, read) = Scene::new(&[("c.toml", "")]).open("c.toml");
+    assert!(read.warnings[0].what.contains("no client"));
+}
+
+#[test]
+fn demo_clients_stand_beside_the_files_and_behind_them() {
+    let scene = Scene::new(&[("c.toml", &(client("demo", "scope = \"mine\"") + &client("a", "")))]);
+    let path = scene.0.path().join("c.toml");
+    let (_, read) = ClientsSource::open(&path, 86_400, demo::registrations()).unwrap();
+    assert_eq!(read.clients.len(), 3);
+    assert_eq!(read.clients.get("demo").unwrap().registration().scope.as_str(), "mine");
+    assert!(read.warnings[0].what.contains("in place of the demo client"));
+    let absent = ClientsSource::open(&scene.0.path().join("absent"), 86_400, demo::registrations());
+    assert_eq!(absent.unwrap().1.clients.len(), 2);
+}
