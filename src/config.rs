@@ -19,7 +19,7 @@ pub mod keys_file;
 pub mod mistake;
 mod moment;
 pub mod options;
-mod secret_file;
+pub(crate) mod secret_file;
 mod settings;
 mod show;
 pub mod store_url;
@@ -39,8 +39,9 @@ pub use self::watched::Watched;
 
 use self::build::Findings;
 use self::keys_file::{KeyFile, disk};
-use self::settings::Settings;
+use self::settings::{Settings, Value};
 use crate::oauth::keys::ServiceKeys;
+use crate::oauth::secret::Secret;
 use crate::oauth::time::Timestamp;
 use crate::random::Random;
 
@@ -129,6 +130,9 @@ impl Sources {
         }
         settings.overlay(environment::read(&self.environment, &self.folder, &mut findings.mistakes));
         settings.overlay(flags::read(&self.flags, &self.folder, &mut findings.mistakes));
+        if self.dev.is_some() {
+            set_for_dev(&mut settings);
+        }
         settings.read_files(&mut findings.mistakes);
         let config = build::build(&settings, self.dev, &mut findings);
         findings.mistakes.sort();
@@ -149,6 +153,19 @@ fn leave_aside_in_dev(layer: &mut Settings, warnings: &mut Vec<Warning>) {
                 format!("`{path}` of the file is left aside with --dev; a flag or variable is not"),
             ));
         }
+    }
+}
+
+/// What `--dev` means for options: a store where nobody named one, and no waiting for balancers that are not there.
+fn set_for_dev(settings: &mut Settings) {
+    let origin = Origin::Flag("--dev");
+    for key in table::KEYS {
+        let value = match key.path {
+            "store.url" if settings.is_missing(key.path) => Value::Secret(Secret::new(b"memory:")),
+            "limits.drain_delay_ms" => Value::Number(0),
+            _ => continue,
+        };
+        settings.put(key, value, origin.clone(), Path::new(""));
     }
 }
 

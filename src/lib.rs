@@ -22,3 +22,5 @@ pub mod app;
 mod worker;
 
 pub mod config;
+
+pub mod cli;

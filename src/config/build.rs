@@ -236,7 +236,7 @@ impl Builder<'_> {
             body_timeout_ms: self.number("limits.body_timeout_ms"),
             idle_timeout_ms: self.number("limits.idle_timeout_ms"),
             connection_age_ms: self.number("limits.connection_age_ms"),
-            drain_delay_ms: if self.dev.is_some() { 0 } else { self.number("limits.drain_delay_ms") },
+            drain_delay_ms: self.number("limits.drain_delay_ms"),
             drain_timeout_ms: self.number("limits.drain_timeout_ms"),
         };
         if store.operation_timeout_ms > limits.request_deadline_ms && store.url != StoreUrl::Memory {

@@ -15,6 +15,8 @@ use toml::de::DeValue;
 
 pub use self::source::{ClientsDiff, ClientsRead, ClientsSource};
 
+#[cfg(test)]
+pub(crate) use self::members::MEMBERS;
 use self::members::Members;
 use super::document::Document;
 use super::hint::closest;

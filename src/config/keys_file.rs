@@ -16,6 +16,7 @@ use super::document::Document;
 use super::hint::closest;
 use super::mistake::{Mistake, Origin};
 use super::moment;
+pub use super::moment::format as moment_text;
 use crate::oauth::keys::{KEY_BYTES, KeyId, ServiceKey, ServiceKeys};
 use crate::oauth::time::Timestamp;
 use crate::random::Random;

@@ -34,7 +34,7 @@ fn days_since_epoch(year: i64, month: i64, day: i64) -> i64 {
 }
 
 /// Writes a moment, in UTC, with milliseconds only where it has some.
-pub(crate) fn format(moment: Timestamp) -> String {
+pub fn format(moment: Timestamp) -> String {
     let time = UNIX_EPOCH + Duration::from_millis(moment.unix_millis());
     humantime::format_rfc3339(time).to_string()
 }

@@ -1,5 +1,6 @@
+mod examples;
+
 use super::*;
-use crate::oauth::secret::Secret;
 
 /// A folder with files, and sources that read from it.
 struct Scene {

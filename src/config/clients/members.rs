@@ -17,7 +17,7 @@ use crate::oauth::introspection::RESERVED_CLAIMS;
 use crate::oauth::time::Timestamp;
 
 /// The members of this release.
-const MEMBERS: [&str; 18] = [
+pub(crate) const MEMBERS: [&str; 18] = [
     "client_id",
     "client_name",
     "client_secret_hash",

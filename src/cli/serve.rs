@@ -1,0 +1,81 @@
+//! `jeton serve`: reads everything, then hands it to the house.
+
+use clap::Args;
+
+use super::output::{Failure, note};
+use super::sources::SourceArguments;
+use crate::clock::Clock;
+use crate::config::clients::demo;
+use crate::config::options::local_url;
+use crate::config::{self, ListenAddress};
+use crate::oauth::time::Timestamp;
+use crate::random::Random;
+
+/// Run the service
+///
+/// SIGTERM and SIGINT drain and stop, a second one stops at once. SIGHUP reads clients, keys and secrets again; each is also read again
+/// within two seconds of its change.
+#[derive(Args, Debug)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    sources: SourceArguments,
+}
+
+pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
+    let now = Timestamp::from_unix_millis(Clock::System.unix_millis());
+    let loaded = config::load(arguments.sources.sources(), &Random::system(), now)?;
+    let is_dev = loaded.dev.is_some();
+    let announce = move |listened: &ListenAddress| {
+        if is_dev {
+            note(&welcome(listened));
+        }
+    };
+    start(loaded, announce)
+}
+
+fn start(_: config::Loaded, _: impl FnOnce(&ListenAddress)) -> Result<(), Failure> {
+    Err(Failure::new("the house is not built yet"))
+}
+
+/// What `--dev` says once it listens: lines to copy.
+fn welcome(listened: &ListenAddress) -> String {
+    let curl = match listened {
+        ListenAddress::Tcp(_) => format!("curl -s {}", local_url(listened)),
+        ListenAddress::Unix(path) => format!("curl -s --unix-socket {} http://localhost", path.display()),
+    };
+    let demo_client = format!("-d client_id={} -d client_secret={}", demo::CLIENT_ID, demo::CLIENT_SECRET);
+    let demo_api = format!("-u {}:{}", demo::RESOURCE_SERVER_ID, demo::RESOURCE_SERVER_SECRET);
+    format!(
+        "
+jeton serves {listened} for development: the secrets below are known to everybody, and keys
+and tokens in memory end with the process.
+
+A token:
+
+  {curl}/oauth2/token -d grant_type=client_credentials {demo_client}
+
+Its introspection, by the API that was sent it:
+
+  TOKEN=$({curl}/oauth2/token -d grant_type=client_credentials {demo_client} | sed 's/.*\"access_token\":\"\\([^\"]*\\)\".*/\\1/')
+  {curl}/oauth2/introspect {demo_api} -d token=$TOKEN
+"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_welcome_names_the_port_listened_on() {
+        let text = welcome(&ListenAddress::Tcp("127.0.0.1:5555".parse().unwrap()));
+        assert!(
+            text.contains(
+                "curl -s http://127.0.0.1:5555/oauth2/token -d grant_type=client_credentials -d client_id=demo"
+            )
+        );
+        assert!(text.contains("/oauth2/introspect -u demo-api:demo-api-secret -d token=$TOKEN"));
+        let text = welcome(&ListenAddress::Unix("/run/j.sock".into()));
+        assert!(text.contains("curl -s --unix-socket /run/j.sock http://localhost/oauth2/token"));
+    }
+}
