@@ -1,3 +1,5 @@
+//! The layers, the rules between values, and what a start takes.
+
 mod examples;
 
 use super::*;

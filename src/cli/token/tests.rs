@@ -1,3 +1,5 @@
+//! What goes over the wire, seen by a service that answers once.
+
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener};
 use std::thread::{self, JoinHandle};

@@ -1,3 +1,5 @@
+//! What a clients file may hold, and what a reload makes of it.
+
 use super::*;
 use crate::oauth::client::{AuthMethod, IntrospectionRight};
 use crate::oauth::scope::Scope;

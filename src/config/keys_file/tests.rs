@@ -1,3 +1,5 @@
+//! What the subcommands do to a key file, without a disk.
+
 use super::*;
 
 fn at(seconds: u64) -> Timestamp {
