@@ -140,7 +140,13 @@ impl Reload {
                 };
                 let (added, removed) = (list(&now, &before), list(&before, &now));
                 self.materials.shared.keys.store(Arc::new(keys));
-                tracing::info!(event = "reloaded", subject = ReloadSubject::Keys.as_str(), added, removed, "service keys");
+                tracing::info!(
+                    event = "reloaded",
+                    subject = ReloadSubject::Keys.as_str(),
+                    added,
+                    removed,
+                    "service keys"
+                );
                 self.count(ReloadSubject::Keys, true);
             }
             Err(mistakes) => self.failed(ReloadSubject::Keys, &mistakes),

@@ -68,7 +68,8 @@ impl Stores {
             }
             Self::Redis(options) => {
                 let (keys, clock) = (shared.keys.clone(), shared.clock.clone());
-                let (store, connection) = RedisStore::start(options.clone(), keys, clock, random.clone(), watch.clone());
+                let (store, connection) =
+                    RedisStore::start(options.clone(), keys, clock, random.clone(), watch.clone());
                 let mut house = House::open(WatchedStore::new(store, watch), clients, random, shared);
                 house.keep(connection);
                 house

@@ -112,8 +112,7 @@ impl Upkeep {
 pub(super) fn states(keys: &ServiceKeys, now: Timestamp) -> BTreeMap<u8, KeyState> {
     let maker = keys.maker(now).id();
     let state = |active_from: Timestamp| if active_from > now { KeyState::Waiting } else { KeyState::Verifying };
-    let of = |key: &ServiceKey| {
-        (key.id().0, if key.id() == maker { KeyState::Active } else { state(key.active_from()) })
-    };
+    let of =
+        |key: &ServiceKey| (key.id().0, if key.id() == maker { KeyState::Active } else { state(key.active_from()) });
     keys.iter().map(of).collect()
 }

@@ -55,7 +55,9 @@ impl fmt::Display for StoreUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Memory => f.write_str("memory:"),
-            Self::Redis { endpoint: endpoint @ Endpoint::Unix { .. }, database } => write!(f, "{endpoint}?db={database}"),
+            Self::Redis { endpoint: endpoint @ Endpoint::Unix { .. }, database } => {
+                write!(f, "{endpoint}?db={database}")
+            }
             Self::Redis { endpoint, database } => write!(f, "{endpoint}/{database}"),
         }
     }

@@ -5,6 +5,7 @@
 
 use std::future::poll_fn;
 use std::io;
+use std::task::Poll;
 
 use redis::{ServerError, Value};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -90,16 +91,12 @@ fn write_greeting(commands: &mut Commands, trip: &mut Trip, options: &RedisOptio
 fn judge_greeting(replies: Vec<Value>, options: &RedisOptions) -> Result<ServerInfo, NotConnected> {
     let mut info = ServerInfo::default();
     read_info(&replies, &mut info);
-    match first_error(&replies) {
-        // An old server may know neither HELLO nor what follows: its version says it best.
-        Some(error) if errors::meaning(error) != StoreError::Refused => return refused(error).map(|()| info),
-        Some(error) => {
-            info.judge(options.require_noeviction).map_err(|why| NotConnected::Failed(unfit(why)))?;
-            return refused(error).map(|()| info);
-        }
-        None => {}
+    let refusal = first_error(&replies);
+    // An old server may know neither HELLO nor what follows: its version says it best.
+    if refusal.is_none_or(|error| errors::meaning(error) == StoreError::Refused) {
+        info.judge(options.require_noeviction).map_err(|why| NotConnected::Failed(unfit(why)))?;
     }
-    info.judge(options.require_noeviction).map_err(|why| NotConnected::Failed(unfit(why)))?;
+    refusal.map_or(Ok(()), refused)?;
     Ok(info)
 }
 
@@ -111,13 +108,11 @@ async fn ask<S: AsyncRead + AsyncWrite + Unpin>(
     what: &'static str,
 ) -> Result<Vec<Value>, NotConnected> {
     wire.send(&trip.request);
-    // The password is in there.
-    trip.request.fill(0);
     let read = async {
         while !trip.is_complete() {
             let reply = poll_fn(|context| {
-                if let std::task::Poll::Ready(Err(broken)) = wire.poll_send(context) {
-                    return std::task::Poll::Ready(Err(broken));
+                if let Poll::Ready(Err(broken)) = wire.poll_send(context) {
+                    return Poll::Ready(Err(broken));
                 }
                 wire.poll_reply(context)
             });

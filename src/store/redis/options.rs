@@ -1,13 +1,13 @@
 //! What the store in Redis can be told.
 
 use std::fmt;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
 use super::tls::ClientTls;
+pub use super::url::Endpoint;
 use super::url::{self, ParsedUrl, UrlError};
 use crate::oauth::secret::Secret;
 
@@ -39,30 +39,6 @@ pub struct Access {
     pub password: Option<Secret>,
     /// TLS, for [`Endpoint::Tls`].
     pub tls: Option<ClientTls>,
-}
-
-/// Where to connect.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Endpoint {
-    /// Plain TCP.
-    Tcp {
-        /// A name, resolved at each connect, or an address.
-        host: String,
-        /// The port.
-        port: u16,
-    },
-    /// TLS over TCP; the certificate must be for `host`.
-    Tls {
-        /// A name, resolved at each connect, or an address.
-        host: String,
-        /// The port.
-        port: u16,
-    },
-    /// A unix socket.
-    Unix {
-        /// The socket's file.
-        path: PathBuf,
-    },
 }
 
 /// The longest key prefix: a page's key with it stays within 30 characters, for which a page's size is reckoned.
@@ -108,16 +84,6 @@ impl fmt::Debug for RedisOptions {
             .field("database", &self.database)
             .field("key_prefix", &self.key_prefix)
             .finish_non_exhaustive()
-    }
-}
-
-impl fmt::Display for Endpoint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Tcp { host, port } => write!(f, "redis://{host}:{port}"),
-            Self::Tls { host, port } => write!(f, "rediss://{host}:{port}"),
-            Self::Unix { path } => write!(f, "redis+unix://{}", path.display()),
-        }
     }
 }
 

@@ -8,6 +8,7 @@ mod layout;
 mod outage;
 mod server;
 mod suite;
+mod tls;
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -19,10 +20,11 @@ use tokio::task::{LocalSet, spawn_local};
 
 use self::server::Server;
 use super::RedisStore;
-use super::connector::Connector;
+use super::connector::{Connector, NetConnector};
 use super::options::RedisOptions;
 use crate::clock::Clock;
 use crate::oauth::grant::Grant;
+use crate::oauth::keys::ServiceKeys;
 use crate::oauth::time::Lifetime;
 use crate::oauth::token::TokenAddress;
 use crate::random::Random;
@@ -77,28 +79,24 @@ impl StoreObserver for Witness {
     }
 }
 
-/// A store with its witness, its task running.
+/// A store with its witness and its keys, its task running.
 struct Opened {
     store: RedisStore,
     witness: Rc<Witness>,
+    keys: Arc<ArcSwap<ServiceKeys>>,
 }
 
 fn open(options: RedisOptions) -> Opened {
-    let witness: Rc<Witness> = Rc::default();
-    let keys = Arc::new(ArcSwap::from_pointee(contract::keys()));
-    let observer = Rc::clone(&witness);
-    let (store, task) = RedisStore::start(options, keys, Clock::System, Random::system(), observer);
-    spawn_local(task);
-    Opened { store, witness }
+    open_with(NetConnector::new(&options), options)
 }
 
 fn open_with(connector: impl Connector, options: RedisOptions) -> Opened {
     let witness: Rc<Witness> = Rc::default();
     let keys = Arc::new(ArcSwap::from_pointee(contract::keys()));
-    let observer = Rc::clone(&witness);
-    let (store, task) = RedisStore::start_with(connector, options, keys, Clock::System, Random::system(), observer);
+    let (observer, random) = (Rc::clone(&witness), Random::system());
+    let (store, task) = RedisStore::start_with(connector, options, Arc::clone(&keys), Clock::System, random, observer);
     spawn_local(task);
-    Opened { store, witness }
+    Opened { store, witness, keys }
 }
 
 async fn open_up(server: &Server) -> Opened {

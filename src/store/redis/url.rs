@@ -8,10 +8,33 @@ use std::path::PathBuf;
 
 use url::{Host, Url};
 
-use super::options::Endpoint;
 use crate::oauth::secret::Secret;
 
 const PORT: u16 = 6379;
+
+/// Where to connect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Endpoint {
+    /// Plain TCP.
+    Tcp {
+        /// A name, resolved at each connect, or an address.
+        host: String,
+        /// The port.
+        port: u16,
+    },
+    /// TLS over TCP; the certificate must be for `host`.
+    Tls {
+        /// A name, resolved at each connect, or an address.
+        host: String,
+        /// The port.
+        port: u16,
+    },
+    /// A unix socket.
+    Unix {
+        /// The socket's file.
+        path: PathBuf,
+    },
+}
 
 /// What is wrong with a URL, and what would be right.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -144,6 +167,16 @@ fn refuse(why: impl Into<String>) -> UrlError {
     UrlError(why.into())
 }
 
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp { host, port } => write!(f, "redis://{host}:{port}"),
+            Self::Tls { host, port } => write!(f, "rediss://{host}:{port}"),
+            Self::Unix { path } => write!(f, "redis+unix://{}", path.display()),
+        }
+    }
+}
+
 impl fmt::Display for UrlError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -178,7 +211,11 @@ mod tests {
             assert_eq!(parsed.endpoint, endpoint, "{url}");
             assert_eq!(parsed.username.as_deref(), user, "{url}");
             assert_eq!(parsed.password.as_ref().map(Secret::expose), password.map(str::as_bytes), "{url}");
-            assert_eq!((parsed.database, matches!(parsed.endpoint, Endpoint::Tls { .. })), (database, url.starts_with("rediss")), "{url}");
+            assert_eq!(
+                (parsed.database, matches!(parsed.endpoint, Endpoint::Tls { .. })),
+                (database, url.starts_with("rediss")),
+                "{url}"
+            );
         }
     }
 

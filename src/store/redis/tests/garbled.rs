@@ -4,19 +4,25 @@ use std::cell::Cell;
 use std::io;
 use std::path::PathBuf;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, copy, duplex, split};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex, split};
 use tokio::net::UnixStream;
 
 use super::*;
 
 type Lie = Rc<dyn Fn(&[u8]) -> Vec<u8>>;
 
-/// Connects through a middleman, which on demand replaces one piece of what the server says.
+/// Connects through a middleman, which on demand replaces one piece of what the server says, or says nothing at all.
 #[derive(Clone)]
 struct Middleman {
     socket: PathBuf,
     lie: Rc<RefCell<Option<Lie>>>,
     lies: Rc<Cell<usize>>,
+    /// So many connections from now on hear nothing.
+    mute: Rc<Cell<u32>>,
+    /// Look-ups asked for, by connection.
+    looked_up: Rc<RefCell<Vec<usize>>>,
+    /// So many bytes are on the way at most.
+    piece: usize,
 }
 
 impl Connector for Middleman {
@@ -24,14 +30,28 @@ impl Connector for Middleman {
 
     async fn connect(&self) -> io::Result<DuplexStream> {
         let (mut from_server, mut to_server) = UnixStream::connect(&self.socket).await?.into_split();
-        let (ours, theirs) = duplex(1024 * 1024);
+        let (ours, theirs) = duplex(self.piece);
         let (mut from_client, mut to_client) = split(theirs);
-        spawn_local(async move { copy(&mut from_client, &mut to_server).await });
+        let connection = self.looked_up.borrow().len();
+        self.looked_up.borrow_mut().push(0);
+        let looked_up = Rc::clone(&self.looked_up);
+        spawn_local(async move {
+            let mut piece = vec![0; 64 * 1024];
+            while let Ok(length @ 1..) = from_client.read(&mut piece).await {
+                let count = piece[..length].windows(4).filter(|word| word == b"HGET").count();
+                looked_up.borrow_mut()[connection] += count;
+                if to_server.write_all(&piece[..length]).await.is_err() {
+                    return;
+                }
+            }
+        });
         let (lie, lies) = (Rc::clone(&self.lie), Rc::clone(&self.lies));
+        let mute = self.mute.get() > 0;
+        self.mute.set(self.mute.get().saturating_sub(1));
         spawn_local(async move {
             let mut piece = vec![0; 256 * 1024];
             while let Ok(length @ 1..) = from_server.read(&mut piece).await {
-                let told = lie.borrow_mut().take();
+                let told = if mute { None } else { lie.borrow_mut().take() };
                 let told = told.map_or_else(
                     || piece[..length].to_vec(),
                     |lie| {
@@ -39,7 +59,7 @@ impl Connector for Middleman {
                         lie(&piece[..length])
                     },
                 );
-                if to_client.write_all(&told).await.is_err() {
+                if !mute && to_client.write_all(&told).await.is_err() {
                     return;
                 }
             }
@@ -48,10 +68,25 @@ impl Connector for Middleman {
     }
 }
 
-fn through(server: &Server) -> (Opened, Middleman) {
-    let middleman = Middleman { socket: server.socket(), lie: Rc::default(), lies: Rc::default() };
+fn middleman(server: &Server) -> Middleman {
+    Middleman {
+        socket: server.socket(),
+        lie: Rc::default(),
+        lies: Rc::default(),
+        mute: Rc::default(),
+        looked_up: Rc::default(),
+        piece: 1024 * 1024,
+    }
+}
+
+fn open_through(middleman: &Middleman, server: &Server) -> Opened {
     let options = RedisOptions { operation_timeout: Duration::from_millis(100), ..server.options() };
-    (open_with(middleman.clone(), options), middleman)
+    open_with(middleman.clone(), options)
+}
+
+fn through(server: &Server) -> (Opened, Middleman) {
+    let middleman = middleman(server);
+    (open_through(&middleman, server), middleman)
 }
 
 /// Doubles what stands before the first end of line behind `from`, cuts it, or puts something else in its place.
@@ -130,14 +165,33 @@ fn whatever_is_done_to_replies_the_batch_is_an_error_and_the_connection_is_dropp
 }
 
 #[test]
-fn a_reply_cut_into_bytes_is_read_whole() {
+fn replies_that_come_in_crumbs_are_read_whole() {
     on_a_worker(async {
         let server = Server::start();
-        let (node, middleman) = through(&server);
+        let middleman = Middleman { piece: 3, ..middleman(&server) };
+        let node = open_through(&middleman, &server);
         until(|| node.store.is_up()).await;
-        let records = node.saved(3).await;
-        *middleman.lie.borrow_mut() = Some(Rc::new(|bytes: &[u8]| bytes.to_vec()));
-        assert_eq!(node.find(records[0].address).await, found(&records[0]));
+        let records = node.saved(34).await;
+        for new in &records {
+            assert_eq!(node.find(new.address).await, found(new));
+        }
+        assert_eq!(node.witness.saw("lost"), 0);
+    });
+}
+
+#[test]
+fn after_three_timeouts_three_look_ups_must_be_answered_first() {
+    on_a_worker(async {
+        let server = Server::start();
+        for (mute, asked) in [(0, 1), (2, 1), (3, 4), (4, 4)] {
+            let middleman = middleman(&server);
+            middleman.mute.set(mute);
+            let node = open_through(&middleman, &server);
+            until(|| node.store.is_up()).await;
+            let looked_up = middleman.looked_up.borrow().clone();
+            assert_eq!(looked_up.last(), Some(&asked), "{mute} {looked_up:?}");
+            assert_eq!(looked_up.len(), 1 + mute as usize);
+        }
     });
 }
 

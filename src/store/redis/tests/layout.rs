@@ -2,7 +2,8 @@
 
 use super::server::bytes;
 use super::*;
-use crate::oauth::keys::KeyId;
+use crate::oauth::keys::{KeyId, ServiceKey, ServiceKeys};
+use crate::oauth::time::Timestamp;
 use crate::oauth::token::{Confirmation, Page, Token};
 use crate::store::redis::seal::RECORD_BYTES;
 
@@ -216,5 +217,41 @@ fn a_key_of_another_type_is_refused_for_its_page_alone() {
         assert_eq!(node.find(records[0].address).await, found(&records[0]));
         assert_eq!(node.find(records[1].address).await, Err(StoreError::Refused));
         assert_eq!(node.delete(records[1].address).await, Err(StoreError::Refused));
+    });
+}
+
+#[test]
+fn a_grant_that_cannot_be_brought_back_is_an_error_of_the_mint() {
+    on_a_worker(async {
+        let server = Server::start();
+        let node = open_up(&server).await;
+        node.saved(1).await;
+        // Others may write, we may not bring grants back: the tokens are there, and nobody is told so.
+        server.command(&["FLUSHALL"]);
+        server.command(&["ACL", "SETUSER", "default", "-set"]);
+        let records = node.records(2, &contract::grant("billing"));
+        assert_eq!(node.save(&records).await, Err(StoreError::Denied));
+        server.command(&["ACL", "SETUSER", "default", "+set"]);
+        assert_eq!(node.save(&node.records(2, &contract::grant("billing"))).await, Ok(()));
+        assert_eq!(open_up(&server).await.find(records[0].address).await, found(&records[0]));
+    });
+}
+
+#[test]
+fn a_removed_key_ends_its_tokens_and_makes_no_more() {
+    on_a_worker(async {
+        let server = Server::start();
+        let node = open_up(&server).await;
+        let records = node.saved(1).await;
+        let of_key_2 = &records[0];
+        let first = ServiceKey::new(KeyId(1), Timestamp::from_unix_seconds(1), &[1; 32]);
+        node.keys.store(Arc::new(ServiceKeys::new(vec![first]).unwrap()));
+        assert_eq!(node.find(of_key_2.address).await, Ok(Lookup::NotFound));
+        let more = node.records(1, &contract::grant("billing"));
+        assert_eq!(node.save(&more).await, Err(StoreError::Internal));
+        assert_eq!(node.delete(of_key_2.address).await, Ok(()));
+        node.keys.store(Arc::new(contract::keys()));
+        assert_eq!(node.find(of_key_2.address).await, Ok(Lookup::NotFound), "deleted");
+        node.saved(1).await;
     });
 }

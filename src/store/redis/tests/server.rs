@@ -32,14 +32,22 @@ impl Server {
     }
 
     pub(super) fn start_with(arguments: &[&str]) -> Self {
-        let server = Self::start_unready(arguments);
+        let server = Self::start_on(free_port(), arguments);
         server.until_ready();
         server
     }
 
-    pub(super) fn start_unready(arguments: &[&str]) -> Self {
+    /// Its port speaks TLS; its socket does not.
+    pub(super) fn start_over_tls(arguments: &[&str]) -> Self {
+        let port = free_port();
+        let mut server = Self::start_on(0, &[&["--tls-port", &port.to_string()], arguments].concat());
+        server.until_ready();
+        server.port = port;
+        server
+    }
+
+    fn start_on(port: u16, arguments: &[&str]) -> Self {
         let folder = TempDir::new().unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
         let child = spawn(folder.path(), port, &arguments);
         Self { child, folder, port, arguments }
@@ -129,6 +137,10 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// The bytes of a reply that has some.
