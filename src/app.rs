@@ -113,7 +113,7 @@ async fn serve(mut loaded: Loaded, log_level: LogLevel, listening: impl FnOnce(&
 
     let crash = tokio::select! {
         // Full: a reload is about to begin anyway.
-        () = signals.stop_or(|| drop(hang_up.try_send(()))) => None,
+        () = signals.stop_or(|| { let _ = hang_up.try_send(()); }) => None,
         crash = workers.crash() => Some(crash),
         crash = house.crash() => Some(crash),
         ended = &mut accepting => return Err(ended.err().map_or(RunError::WorkersGone, RunError::from)),

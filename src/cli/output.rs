@@ -3,7 +3,8 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use crate::config::{Mistake, Warning};
+use crate::app::RunError;
+use crate::config::{Mistake, Origin, Warning};
 
 /// Why a subcommand did not do what was asked.
 #[derive(Debug)]
@@ -61,6 +62,17 @@ impl Failure {
 impl From<Vec<Mistake>> for Failure {
     fn from(mistakes: Vec<Mistake>) -> Self {
         Self::Configuration(mistakes)
+    }
+}
+
+impl From<RunError> for Failure {
+    fn from(error: RunError) -> Self {
+        match error {
+            RunError::Configuration(what) => Self::Configuration(vec![Mistake::new(Origin::Default, what)]),
+            refused @ (RunError::Refused(_) | RunError::Crashed(_) | RunError::WorkersGone) => {
+                Self::new(refused.to_string())
+            }
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use clap::Args;
 
 use super::output::{Failure, note};
 use super::sources::SourceArguments;
+use crate::app::{self, Listening};
 use crate::clock::Clock;
 use crate::config::clients::demo;
 use crate::config::options::local_url;
@@ -25,16 +26,12 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     let now = Timestamp::from_unix_millis(Clock::System.unix_millis());
     let loaded = config::load(arguments.sources.sources(), &Random::system(), now)?;
     let is_dev = loaded.dev.is_some();
-    let announce = move |listened: &ListenAddress| {
+    let announce = |listening: &Listening| {
         if is_dev {
-            note(&welcome(listened));
+            note(&welcome(&listening.public));
         }
     };
-    start(loaded, announce)
-}
-
-fn start(_: config::Loaded, _: impl FnOnce(&ListenAddress)) -> Result<(), Failure> {
-    Err(Failure::new("the house is not built yet"))
+    Ok(app::run(loaded, announce)?)
 }
 
 /// What `--dev` says once it listens: lines to copy.
