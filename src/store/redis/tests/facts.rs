@@ -96,7 +96,8 @@ fn a_mint_is_answered_as_expected() {
         let mut client = Client::connect(&server).await;
         let transaction = |new| [Value::Okay, queued(), queued(), Value::Array(vec![Value::Int(new), Value::Int(1)])];
         let replies = client.mint().await;
-        assert_eq!(replies[..2], [Value::Okay, Value::Int(0)]);
+        // A millisecond may have passed since the SET: then PEXPIRE … GT lengthens by it.
+        assert!(replies[0] == Value::Okay && matches!(replies[1], Value::Int(0 | 1)));
         assert_eq!(replies[2..6], transaction(2));
         assert_eq!(replies[6..], [Value::Int(1)]);
         let again = client.mint().await;
@@ -112,9 +113,10 @@ fn a_grants_ttl_is_only_ever_lengthened() {
     on_a_worker(async {
         let server = Server::start();
         let mut client = Client::connect(&server).await;
-        for (ttl_millis, lengthened) in [(50_000, 0), (90_000, 1), (20_000, 0)] {
+        client.send(|commands, trip| commands.write_grant(trip, GRANT, b"x", 50_000)).await;
+        for (ttl_millis, lengthened) in [(90_000, 1), (20_000, 0)] {
             let replies = client.send(|commands, trip| commands.write_grant(trip, GRANT, b"x", ttl_millis)).await;
-            assert_eq!(replies[1], Value::Int(lengthened));
+            assert_eq!(replies, [Value::Nil, Value::Int(lengthened)]);
         }
         let Value::Int(left) = server.command(&["PTTL", &server.keys()[0]]) else { panic!("no TTL") };
         assert!((80_000..=90_000).contains(&left));

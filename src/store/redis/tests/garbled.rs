@@ -80,7 +80,7 @@ fn middleman(server: &Server) -> Middleman {
 }
 
 fn open_through(middleman: &Middleman, server: &Server) -> Opened {
-    let options = RedisOptions { operation_timeout: Duration::from_millis(100), ..server.options() };
+    let options = RedisOptions { operation_timeout: Duration::from_millis(300), ..server.options() };
     open_with(middleman.clone(), options)
 }
 

@@ -61,7 +61,8 @@ fn a_server_killed_and_restarted_is_found_again_with_what_it_kept() {
 fn a_stopped_server_times_out_once_and_then_nobody_waits() {
     on_a_worker(async {
         let server = Server::start();
-        let node = open_up(&server).await;
+        let node = open(RedisOptions { operation_timeout: Duration::from_millis(250), ..server.options() });
+        until(|| node.store.is_up()).await;
         let records = node.saved(1).await;
         server.stop();
         assert_eq!(node.find(records[0].address).await, Err(StoreError::TimedOut));

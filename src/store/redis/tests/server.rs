@@ -61,9 +61,10 @@ impl Server {
         self.folder.path()
     }
 
-    /// Options of a store on its unix socket.
+    /// Options of a store on its unix socket, as patient as a busy machine asks.
     pub(super) fn options(&self) -> RedisOptions {
-        RedisOptions::parse_url(&format!("redis+unix://{}", self.socket().display())).unwrap()
+        let url = format!("redis+unix://{}", self.socket().display());
+        RedisOptions { operation_timeout: PATIENCE / 4, ..RedisOptions::parse_url(&url).unwrap() }
     }
 
     /// Waits until it answers.

@@ -22,5 +22,8 @@ fn the_contract_holds_over_a_unix_socket() {
 
 #[test]
 fn the_contract_holds_over_tcp_in_another_database() {
-    holds_over(|server| RedisOptions::parse_url(&format!("redis://127.0.0.1:{}/5", server.port)).unwrap());
+    holds_over(|server| RedisOptions {
+        operation_timeout: server.options().operation_timeout,
+        ..RedisOptions::parse_url(&format!("redis://127.0.0.1:{}/5", server.port)).unwrap()
+    });
 }

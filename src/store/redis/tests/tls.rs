@@ -29,7 +29,7 @@ impl Authority {
 fn options(server: &Server, host: &str, files: TlsFiles<'_>) -> RedisOptions {
     let options = RedisOptions::parse_url(&format!("rediss://{host}:{}", server.port)).unwrap();
     options.access.store(Arc::new(Access { tls: Some(ClientTls::new(files).unwrap()), ..Access::default() }));
-    options
+    RedisOptions { operation_timeout: server.options().operation_timeout, ..options }
 }
 
 #[test]
