@@ -3,24 +3,25 @@
 //! The map of the house, in reading order. Data flows down the rooms, replies come back up the same stairs, and each room can be
 //! understood without entering the one below it; ARCHITECTURE.md tells the idea and walks two requests through.
 
-#![allow(clippy::todo, unused_variables, dead_code)] // skeleton
+// The door: arguments, and what a person or a file can tell the service.
+pub mod cli;
+pub mod config;
+
+// The composition root, and the thread that serves.
+pub mod app;
+mod worker;
+
+// The rooms, from the socket down.
+pub mod http;
+
+pub mod actors;
+
+pub mod store;
 
 pub mod oauth;
 
+// The leaves, which lie under every room but oauth.
 pub mod clock;
 pub mod lifecycle;
 pub mod random;
 pub mod telemetry;
-
-pub mod store;
-
-pub mod actors;
-
-pub mod http;
-
-pub mod app;
-mod worker;
-
-pub mod config;
-
-pub mod cli;

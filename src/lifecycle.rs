@@ -52,9 +52,14 @@ impl Health {
         self.failed.store(true, Ordering::Release);
     }
 
+    /// Whether every worker has reached its store at once since the start.
+    pub fn store_seen(&self) -> bool {
+        self.store_seen.load(Ordering::Acquire)
+    }
+
     /// Whether a load balancer should send requests.
     pub fn ready(&self) -> bool {
-        self.store_seen.load(Ordering::Acquire) && !self.draining() && !self.failed.load(Ordering::Acquire)
+        self.store_seen() && !self.draining() && !self.failed.load(Ordering::Acquire)
     }
 
     /// Whether the process is about to stop.

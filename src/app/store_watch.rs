@@ -45,11 +45,12 @@ impl StoreObserver for StoreWatch {
         if self.reached.replace(true) {
             return;
         }
-        let was_ready = self.health.ready();
+        let first = !self.health.store_seen();
         if self.health.store_found() {
-            tracing::info!(event = "store_back", "the store is there");
-            if !was_ready && self.health.ready() {
-                tracing::info!(event = "ready", "ready");
+            if first {
+                tracing::info!(event = "ready", "ready: every worker has reached the store");
+            } else {
+                tracing::info!(event = "store_back", "every worker has the store back");
             }
         }
         self.count();
