@@ -1,13 +1,12 @@
 //! `jeton client hash`: from a secret to what a clients file keeps of it.
 
 use std::io::{IsTerminal, stdout};
-use std::path::Path;
 
 use clap::Subcommand;
 use data_encoding::BASE64URL_NOPAD;
 use zeroize::Zeroizing;
 
-use super::input::{self, DASH};
+use super::input;
 use super::output::{Failure, note, print};
 use crate::oauth::secret::{Secret, SecretHash, check_strength};
 use crate::random::Random;
@@ -37,7 +36,7 @@ pub(super) fn run(command: Command) -> Result<(), Failure> {
         print(&text)?;
         return print(&SecretHash::of(&Secret::new(text.as_bytes())).expose());
     }
-    let secret = input::secret(Path::new(DASH), "secret")?;
+    let secret = input::line("secret")?;
     if let Err(error) = check_strength(&secret) {
         let what = format!("this secret could be guessed: {error}");
         return Err(Failure::with_hint(what, "`jeton client hash --generate` makes one of 256 random bits"));

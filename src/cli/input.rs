@@ -25,6 +25,15 @@ pub(super) fn secret(path: &Path, what: &str) -> Result<Secret, Failure> {
     if !is_dash(path) {
         return secret_file::read(path).map_err(Failure::new);
     }
+    let secret = line(what)?;
+    if secret.expose().is_empty() {
+        return Err(Failure::with_hint(format!("there is no {what} on standard input"), "one line is read"));
+    }
+    Ok(secret)
+}
+
+/// One line of standard input, without its end; empty where there is none.
+pub(super) fn line(what: &str) -> Result<Secret, Failure> {
     let mut stdin = io::stdin().lock();
     if stdin.is_terminal() {
         note(&format!("{what}, then Enter (it is shown while typed):"));
@@ -33,11 +42,7 @@ pub(super) fn secret(path: &Path, what: &str) -> Result<Secret, Failure> {
     // One by one from the buffer that all readers of standard input share: what follows the line stays for the next.
     let read = stdin.by_ref().take(INPUT_BYTES_MAX).read_until(b'\n', &mut line);
     read.map_err(|error| Failure::new(format!("standard input cannot be read: {error}")))?;
-    let secret = secret_file::without_line_end(&line);
-    if secret.is_empty() {
-        return Err(Failure::with_hint(format!("there is no {what} on standard input"), "one line is read"));
-    }
-    Ok(Secret::new(secret))
+    Ok(Secret::new(secret_file::without_line_end(&line)))
 }
 
 /// All of standard input.

@@ -79,7 +79,11 @@ pub(super) fn run(command: Command) -> Result<(), Failure> {
             Ok(())
         }
         Command::List { file } => {
-            let keys = if is_dash(&file) { from_stdin()? } else { disk::read(&file)? };
+            let keys = if is_dash(&file) {
+                from_stdin()?
+            } else {
+                disk::read(&file).map_err(|error| failure(&file, error))?
+            };
             print(&listed(&keys.summaries(now())))
         }
         Command::Prune { file, ttl_seconds_max } => {
@@ -132,6 +136,10 @@ fn failure(path: &Path, error: KeyFileError) -> Failure {
         KeyFileError::Exists => Failure::with_hint(
             format!("{} exists, and a lost key ends its tokens: it stays as it is", path.display()),
             "`jeton keys rotate` adds a key to it; `--if-missing` is content with it",
+        ),
+        KeyFileError::Unreadable(error) => Failure::with_hint(
+            format!("{} cannot be read: {error}", path.display()),
+            "`jeton keys generate FILE` makes a key file",
         ),
         KeyFileError::Mistakes(mistakes) => Failure::Configuration(mistakes),
         KeyFileError::Refused(what) => Failure::new(what),

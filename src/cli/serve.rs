@@ -34,7 +34,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     Ok(app::run(loaded, announce)?)
 }
 
-/// What `--dev` says once it listens: lines to copy.
+/// What `--dev` says once it listens: a line to copy for a token, and one for its introspection.
 fn welcome(listened: &ListenAddress) -> String {
     let curl = match listened {
         ListenAddress::Tcp(_) => format!("curl -s {}", local_url(listened)),
@@ -42,19 +42,19 @@ fn welcome(listened: &ListenAddress) -> String {
     };
     let demo_client = format!("-d client_id={} -d client_secret={}", demo::CLIENT_ID, demo::CLIENT_SECRET);
     let demo_api = format!("-u {}:{}", demo::RESOURCE_SERVER_ID, demo::RESOURCE_SERVER_SECRET);
+    let get = format!("{curl}/oauth2/token -d grant_type=client_credentials {demo_client}");
+    let token = r#"sed 's/.*"access_token":"\([^"]*\)".*/\1/'"#;
     format!(
         "
-jeton serves {listened} for development: the secrets below are known to everybody, and keys
-and tokens in memory end with the process.
+jeton serves {listened} for development: the secrets below are known to everybody.
 
 A token:
 
-  {curl}/oauth2/token -d grant_type=client_credentials {demo_client}
+  {get}
 
-Its introspection, by the API that was sent it:
+Another, introspected by the API that it is for:
 
-  TOKEN=$({curl}/oauth2/token -d grant_type=client_credentials {demo_client} | sed 's/.*\"access_token\":\"\\([^\"]*\\)\".*/\\1/')
-  {curl}/oauth2/introspect {demo_api} -d token=$TOKEN
+  {curl}/oauth2/introspect {demo_api} -d token=$({get} | {token})
 "
     )
 }
@@ -71,7 +71,7 @@ mod tests {
                 "curl -s http://127.0.0.1:5555/oauth2/token -d grant_type=client_credentials -d client_id=demo"
             )
         );
-        assert!(text.contains("/oauth2/introspect -u demo-api:demo-api-secret -d token=$TOKEN"));
+        assert!(text.contains("/oauth2/introspect -u demo-api:demo-api-secret -d token=$(curl "));
         let text = welcome(&ListenAddress::Unix("/run/j.sock".into()));
         assert!(text.contains("curl -s --unix-socket /run/j.sock http://localhost/oauth2/token"));
     }

@@ -46,9 +46,6 @@ pub(super) enum Command {
         /// Ask the admin listener, which also says why a token is inactive
         #[arg(long, conflicts_with_all = ["client_id", "client_secret_file"])]
         admin: bool,
-        /// With --admin: the file with the token that opens /admin/, `-` for standard input (a unix socket needs none)
-        #[arg(long, value_name = "FILE", requires = "admin")]
-        token_file: Option<PathBuf>,
         #[command(flatten)]
         token: Token,
     },
@@ -96,9 +93,12 @@ pub(super) struct OptionalClient {
 #[derive(Args, Debug)]
 pub(super) struct Token {
     /// The file with the token in question, or with the answer of `token get`; `-` for a line of standard input, behind the secret's if both
-    /// come that way
-    #[arg(value_name = "FILE", default_value = DASH)]
-    file: PathBuf,
+    /// come that way [default: -]
+    #[arg(value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// The same as FILE; with `introspect --admin` the file with the token that opens /admin/ (on a unix socket none is needed)
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
 }
 
 pub(super) fn run(command: Command) -> Result<(), Failure> {
@@ -119,12 +119,13 @@ pub(super) fn run(command: Command) -> Result<(), Failure> {
                 None => Err(Failure::new(format!("{endpoint} answers with no access_token"))),
             }
         }
-        Command::Introspect { service, client, admin, token_file, token } => {
+        Command::Introspect { service, client, admin, mut token } => {
             let endpoint = service.endpoint(if admin { ADMIN_URL } else { PUBLIC_URL })?;
             let path = if admin { "/admin/oauth2/introspect" } else { "/oauth2/introspect" };
             // The secret comes first: where both come on standard input it is the first line.
-            let authenticate = client.read(token_file.as_deref())?;
-            let call = authenticate.apply(Call::post(path, token.form()?))?;
+            let admin_token_file = if admin { token.token_file.take() } else { None };
+            let who = client.read(admin_token_file.as_deref())?;
+            let call = who.apply(Call::post(path, token.form()?))?;
             print_body(&success(service.send(call, &endpoint)?)?)
         }
         Command::Revoke { service, client, token } => {
@@ -189,7 +190,12 @@ impl Authentication {
 impl Token {
     /// The form that asks about the token.
     fn form(&self) -> Result<String, Failure> {
-        let read = input::secret(&self.file, "token")?;
+        let file = match (&self.file, &self.token_file) {
+            (Some(_), Some(_)) => return Err(Failure::Usage("the token in question is named twice".into())),
+            (Some(file), None) | (None, Some(file)) => file,
+            (None, None) => Path::new(DASH),
+        };
+        let read = input::secret(file, "token")?;
         let text = std::str::from_utf8(read.expose()).map_err(|_| Failure::new("the token is no text"))?;
         // Whoever kept the whole answer of `token get` need not take it apart.
         let answer: Option<Value> = serde_json::from_str(text).ok();

@@ -79,8 +79,7 @@ fn an_operator_asks_with_the_admin_token() {
             service: at(url),
             client: OptionalClient { client_id: None, client_secret_file: None },
             admin: true,
-            token_file: Some(secret.clone()),
-            token: Token { file },
+            token: Token { file: Some(file), token_file: Some(secret.clone()) },
         };
         run(command).unwrap();
         let request = served.join().unwrap();
@@ -97,7 +96,7 @@ fn a_refusal_is_told_with_a_hint() {
     let command = Command::Revoke {
         service: at(url),
         client: Client { client_id: "a".into(), client_secret_file: secret },
-        token: Token { file: token },
+        token: Token { file: None, token_file: Some(token) },
     };
     let Err(Failure::Failed { what, hint: Some(_) }) = run(command) else { panic!("no failure with a hint") };
     assert_eq!(what, "the service answers 401 invalid_client: unknown or unproven");

@@ -114,6 +114,11 @@ impl<'a> Members<'a> {
         placed.collect()
     }
 
+    /// A text, for use in a sentence: what is wrong with it is told elsewhere.
+    pub(super) fn peek(&self, name: &str) -> Option<&str> {
+        self.table.get(name)?.get_ref().as_str()
+    }
+
     /// A text.
     pub(super) fn text(&self, name: &str) -> Option<Placed> {
         let value = self.table.get(name)?;

@@ -100,8 +100,8 @@ struct Secrets {
 
 impl Secrets {
     fn read(&mut self, members: &Members<'_>) {
+        let id = members.peek("client_id").map(|id| format!(" `{id}`")).unwrap_or_default();
         if !["client_secret_hash", "client_secret_file", "client_secret"].iter().any(|name| members.has(name)) {
-            let id = members.text("client_id").map(|(id, _)| format!(" `{id}`")).unwrap_or_default();
             let mistake = Mistake::new(members.origin.clone(), format!("client{id} has no secret to prove who it is"));
             members.push(mistake.hint("give it `client_secret_hash`; `jeton client hash --generate` makes one"));
         }
@@ -116,7 +116,7 @@ impl Secrets {
         }
         if let Some((path, origin)) = members.path("client_secret_file") {
             match secret_file::read(&path) {
-                Ok(secret) => self.add_plain(members, &secret, origin),
+                Ok(secret) => self.add_plain(members, &id, &secret, origin),
                 Err(what) => members.mistake(origin, format!("`client_secret_file`: {what}")),
             }
             self.files.push(path);
@@ -125,15 +125,19 @@ impl Secrets {
             if secret.is_empty() {
                 return members.mistake(origin, "`client_secret` is empty");
             }
-            let what = "`client_secret` stands here readable; `jeton client hash` makes a hash to write in its place";
+            let what = format!(
+                "the secret of client{id} stands here readable; `jeton client hash` makes a hash to write in its place"
+            );
             self.warnings.push(Warning::new(origin.clone(), what));
-            self.add_plain(members, &Secret::new(secret.as_bytes()), origin);
+            self.add_plain(members, &id, &Secret::new(secret.as_bytes()), origin);
         }
     }
 
-    fn add_plain(&mut self, members: &Members<'_>, secret: &Secret, origin: Origin) {
+    fn add_plain(&mut self, members: &Members<'_>, id: &str, secret: &Secret, origin: Origin) {
         if check_strength(secret).is_err() {
-            let what = "this secret could be guessed, and a fast hash does not protect it; `jeton client hash --generate` makes a better one";
+            let what = format!(
+                "the secret of client{id} could be guessed, and a fast hash does not protect it; `jeton client hash --generate` makes a better one"
+            );
             self.warnings.push(Warning::new(origin.clone(), what));
         }
         self.add(members, SecretHash::of(secret), origin);

@@ -18,6 +18,8 @@ const FILE_BYTES_MAX: u64 = 1 << 20;
 pub enum KeyFileError {
     /// It exists already.
     Exists,
+    /// It cannot be read.
+    Unreadable(io::Error),
     /// What stands in it is mistaken.
     Mistakes(Vec<Mistake>),
     /// What was asked for cannot be: a sentence.
@@ -35,8 +37,16 @@ impl From<String> for KeyFileError {
 /// # Errors
 /// Every mistake in the file.
 pub fn load(path: &Path) -> Result<(ServiceKeys, Vec<Warning>), Vec<Mistake>> {
-    let file = read(path)?;
     let origin = || Origin::File(path.to_path_buf());
+    let file = read(path).map_err(|error| match error {
+        KeyFileError::Mistakes(mistakes) => mistakes,
+        KeyFileError::Unreadable(error) => {
+            let mistake = Mistake::new(origin(), format!("the key file cannot be read: {error}"));
+            vec![mistake.hint("`jeton keys generate FILE` makes one")]
+        }
+        KeyFileError::Exists => vec![Mistake::new(origin(), "exists already")],
+        KeyFileError::Refused(what) => vec![Mistake::new(origin(), what)],
+    })?;
     let keys = file.service_keys().map_err(|what| vec![Mistake::new(origin(), what)])?;
     let mode = std::fs::metadata(path).map(|metadata| metadata.mode()).unwrap_or(0);
     let mut warnings = Vec::new();
@@ -53,16 +63,12 @@ pub fn load(path: &Path) -> Result<(ServiceKeys, Vec<Warning>), Vec<Mistake>> {
 /// Reads a key file.
 ///
 /// # Errors
-/// Every mistake in it.
-pub fn read(path: &Path) -> Result<KeyFile, Vec<Mistake>> {
-    let unreadable = |error: io::Error| {
-        let mistake = Mistake::new(Origin::File(path.to_path_buf()), format!("the key file cannot be read: {error}"));
-        vec![mistake.hint("`jeton keys generate FILE` makes one")]
-    };
+/// Every mistake in it, or why it cannot be read.
+pub fn read(path: &Path) -> Result<KeyFile, KeyFileError> {
     let mut bytes = Vec::new();
-    let file = File::open(path).map_err(unreadable)?;
-    file.take(FILE_BYTES_MAX).read_to_end(&mut bytes).map_err(unreadable)?;
-    KeyFile::parse(path, bytes)
+    let file = File::open(path).map_err(KeyFileError::Unreadable)?;
+    file.take(FILE_BYTES_MAX).read_to_end(&mut bytes).map_err(KeyFileError::Unreadable)?;
+    KeyFile::parse(path, bytes).map_err(KeyFileError::Mistakes)
 }
 
 /// Writes a new file with mode 0600. One that exists stays as it is.
@@ -90,17 +96,13 @@ pub fn create(path: &Path, file: &KeyFile) -> Result<(), KeyFileError> {
 /// Mistakes in it, why `change` refused, or why it cannot be written; then it stays as it was.
 pub fn update<T>(path: &Path, change: impl FnOnce(&mut KeyFile) -> Result<T, String>) -> Result<T, KeyFileError> {
     let unwritable = |error: io::Error| KeyFileError::Refused(format!("{} cannot be written: {error}", path.display()));
-    let unreadable = |error: io::Error| {
-        let mistake = Mistake::new(Origin::File(path.to_path_buf()), format!("the key file cannot be read: {error}"));
-        KeyFileError::Mistakes(vec![mistake.hint("`jeton keys generate FILE` makes one")])
-    };
-    let real = std::fs::canonicalize(path).map_err(unreadable)?;
+    let real = std::fs::canonicalize(path).map_err(KeyFileError::Unreadable)?;
     // The file itself is no good lock: the rename leaves it behind.
     let folder = File::open(folder_of(&real)).map_err(unwritable)?;
     folder.lock().map_err(unwritable)?;
-    let mut file = read(path).map_err(KeyFileError::Mistakes)?;
+    let mut file = read(path)?;
     let outcome = change(&mut file)?;
-    let old = std::fs::metadata(&real).map_err(unreadable)?;
+    let old = std::fs::metadata(&real).map_err(KeyFileError::Unreadable)?;
     let draft = Draft::write(&real, &file).map_err(unwritable)?;
     draft.take_after(&old).map_err(unwritable)?;
     std::fs::rename(&draft.path, &real).and_then(|()| folder.sync_all()).map_err(unwritable)?;
