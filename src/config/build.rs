@@ -155,8 +155,8 @@ impl Builder<'_> {
             }
             return memory;
         };
-        let text = std::str::from_utf8(secret.expose()).map_err(|_| "is no text".to_owned());
-        match text.and_then(store_url::parse) {
+        let text = std::str::from_utf8(secret.expose()).unwrap_or_default();
+        match store_url::parse(text) {
             Ok(parsed) => {
                 if self.dev.is_none() && parsed.url == StoreUrl::Memory {
                     self.warn(
@@ -167,7 +167,8 @@ impl Builder<'_> {
                 parsed
             }
             Err(what) => {
-                self.mistake("store.url", what);
+                let mistake = Mistake::new(self.origin("store.url"), format!("`store.url`: {what}"));
+                self.findings.mistakes.push(mistake.did_you_mean(store_url::meant(text)));
                 memory
             }
         }

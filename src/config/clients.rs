@@ -77,15 +77,16 @@ fn read_document(document: &Document, ttl_seconds_max: u32) -> ReadFile {
         };
         for table in tables {
             let Some(members) = Members::new(document, table, &mut file.mistakes) else { continue };
-            let Some(client) = registration::read(members, ttl_seconds_max, &mut file) else { continue };
-            let id = client.registration.client_id.clone();
-            match ids.get(&id) {
-                Some(first) => file.mistakes.push(twice(&id, first, client.origin)),
-                None => {
-                    ids.insert(id, client.origin.clone());
-                    file.clients.push(client);
+            // One that is mistaken otherwise counts too: both mistakes are told at once.
+            if let Some((id, origin)) = members.peek_placed("client_id") {
+                let id = ClientId::new(id);
+                match ids.get(&id) {
+                    Some(first) => file.mistakes.push(twice(&id, first, origin)),
+                    None => drop(ids.insert(id, origin)),
                 }
             }
+            let client = registration::read(members, ttl_seconds_max, &mut file);
+            file.clients.extend(client);
         }
     }
     file.mistakes.sort();

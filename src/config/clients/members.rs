@@ -119,6 +119,11 @@ impl<'a> Members<'a> {
         self.table.get(name)?.get_ref().as_str()
     }
 
+    /// The same with its place.
+    pub(super) fn peek_placed(&self, name: &str) -> Option<(&str, Origin)> {
+        Some((self.peek(name)?, self.place(&self.table.get(name)?.span())))
+    }
+
     /// A text.
     pub(super) fn text(&self, name: &str) -> Option<Placed> {
         let value = self.table.get(name)?;

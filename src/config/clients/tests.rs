@@ -80,7 +80,8 @@ fn all_mistakes_of_a_file_are_told_at_once() {
             "c.toml:7:23: `client_secret_hash` is not `$sha256$` and 43 characters of base64url; `jeton client hash` makes it of a secret",
             "c.toml:8:11: `scope` is not a scope: tokens of printable ASCII without quote and backslash, one space between two",
             "c.toml:9:12: `disabled` must be true or false, without quotes",
-            "c.toml:15:13: client `b` is registered twice: first at c.toml:12:13",
+            "c.toml:12:13: client `b` is registered twice: first at c.toml:6:13",
+            "c.toml:15:13: client `b` is registered twice: first at c.toml:6:13",
             "c.toml:17:1: `jwks` is not in this release yet; take it out until it is",
             "c.toml:18:2: there is no `clients` in a clients file; did you mean `[[client]]`?",
         ]
