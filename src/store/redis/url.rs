@@ -169,9 +169,11 @@ fn refuse(why: impl Into<String>) -> UrlError {
 
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The colons of an IPv6 address would be taken for the port's.
+        let bracketed = |host: &str| if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
         match self {
-            Self::Tcp { host, port } => write!(f, "redis://{host}:{port}"),
-            Self::Tls { host, port } => write!(f, "rediss://{host}:{port}"),
+            Self::Tcp { host, port } => write!(f, "redis://{}:{port}", bracketed(host)),
+            Self::Tls { host, port } => write!(f, "rediss://{}:{port}", bracketed(host)),
             Self::Unix { path } => write!(f, "redis+unix://{}", path.display()),
         }
     }
