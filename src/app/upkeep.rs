@@ -2,32 +2,22 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio::time::{MissedTickBehavior, interval};
 
-use super::workers::Materials;
+use super::workers::{Materials, WorkerLoad};
 use crate::http::Shared;
-use crate::http::connections::Load;
 use crate::oauth::keys::{ServiceKey, ServiceKeys};
 use crate::oauth::time::Timestamp;
 use crate::store::memory::MemoryStore;
 use crate::telemetry::exporter::Exporter;
 use crate::telemetry::labels::KeyState;
-use crate::worker;
 
 /// Seconds between two foldings of the histograms.
 const UPKEEP_SECONDS: u64 = 5;
 /// Seconds between two lines of failed authentications.
 const FAILURES_SECONDS: u64 = 60;
-
-/// What a worker says of itself.
-#[derive(Debug)]
-pub(super) struct WorkerLoad {
-    connections: Arc<Load>,
-    busy_millis: AtomicU64,
-}
 
 /// What the upkeep looks after.
 pub(super) struct Upkeep {
@@ -37,22 +27,6 @@ pub(super) struct Upkeep {
     workers: Vec<Arc<WorkerLoad>>,
     /// Which keys have been told of, so that a removed one's series says 0 and an activated one is logged once.
     keys: BTreeMap<u8, KeyState>,
-}
-
-impl WorkerLoad {
-    /// Of a worker with these connections.
-    pub(super) fn new(connections: Arc<Load>) -> Self {
-        Self { connections, busy_millis: AtomicU64::new(0) }
-    }
-
-    /// Says once a second how much CPU time the calling thread has used.
-    pub(super) async fn report_for_ever(&self) {
-        loop {
-            let busy = u64::try_from(worker::thread_busy().as_millis()).unwrap_or(u64::MAX);
-            self.busy_millis.store(busy, Ordering::Relaxed);
-            sleep(Duration::from_secs(1)).await;
-        }
-    }
 }
 
 impl Upkeep {
@@ -85,8 +59,7 @@ impl Upkeep {
             self.shared.metrics.store_tokens(memory.len(), memory.tokens_max());
         }
         for (index, load) in self.workers.iter().enumerate() {
-            let busy = Duration::from_millis(load.busy_millis.load(Ordering::Relaxed));
-            self.shared.metrics.worker(index, load.connections.connections(), busy);
+            self.shared.metrics.worker(index, load.connections(), load.busy());
         }
         self.tell_of_keys(now);
     }

@@ -3,16 +3,18 @@
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::sync::mpsc;
+use tokio::time::sleep;
 
 use super::stores::Stores;
-use super::upkeep::WorkerLoad;
 use crate::actors::supervisor::CrashLoop;
 use crate::http::Shared;
-use crate::http::connections::{self, WorkerInbox, WorkerQueue};
+use crate::http::connections::{self, Load, WorkerInbox, WorkerQueue};
 use crate::http::router::Router;
 use crate::oauth::client::Clients;
 use crate::random::Random;
@@ -32,6 +34,13 @@ impl Materials {
     pub(super) fn open_house(&self, speaks: bool) -> House {
         self.stores.open_house(self.clients.clone(), self.random.clone(), self.shared.clone(), speaks)
     }
+}
+
+/// What a worker says of itself.
+#[derive(Debug)]
+pub(super) struct WorkerLoad {
+    connections: Arc<Load>,
+    busy_millis: AtomicU64,
 }
 
 /// The worker threads.
@@ -74,6 +83,32 @@ impl Workers {
     /// Waits until every thread has ended.
     pub(super) async fn ended(mut self) {
         while self.crashes.recv().await.is_some() {}
+    }
+}
+
+impl WorkerLoad {
+    /// Of a worker with these connections.
+    pub(super) fn new(connections: Arc<Load>) -> Self {
+        Self { connections, busy_millis: AtomicU64::new(0) }
+    }
+
+    /// Says once a second how much CPU time the calling thread has used.
+    pub(super) async fn report_for_ever(&self) {
+        loop {
+            let busy = u64::try_from(worker::thread_busy().as_millis()).unwrap_or(u64::MAX);
+            self.busy_millis.store(busy, Ordering::Relaxed);
+            sleep(Duration::from_secs(1)).await;
+        }
+    }
+
+    /// Open connections.
+    pub(super) fn connections(&self) -> usize {
+        self.connections.connections()
+    }
+
+    /// CPU time of its thread, as it last said.
+    pub(super) fn busy(&self) -> Duration {
+        Duration::from_millis(self.busy_millis.load(Ordering::Relaxed))
     }
 }
 
