@@ -199,3 +199,6 @@ impl Tasks {
         while let Poll::Ready(Some(_)) = self.0.borrow_mut().poll_join_next(cx) {}
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::task::{JoinHandle, LocalSet};
 
-use super::activity::{Activity, CoarseClock};
+use super::activity::{Activity, CoarseClock, SWEEP_INTERVAL, Timers};
 use super::router::{MetricsText, Router};
 use super::{Limits, LogRequests, PeerIdentity, Reach, Services, Shared, connection};
 use crate::actors::testing::{Actors, BreakableStore};
@@ -51,6 +51,7 @@ pub(crate) struct TestConnection {
     pub(crate) task: JoinHandle<()>,
     read: Vec<u8>,
     bodiless: bool,
+    timers: Timers,
 }
 
 pub(crate) fn limits() -> Limits {
@@ -135,8 +136,8 @@ impl TestService {
     /// The value of a series, as it is written.
     pub(crate) fn metric(&self, series: &str) -> Option<String> {
         let text = self.exporter.render();
-        let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' ').map(str::to_string));
-        line
+        let value = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '))?;
+        Some(value.to_string())
     }
 }
 
@@ -144,11 +145,29 @@ impl TestConnection {
     /// A connection to `router`, whose sweep is the test's to do. `buffer`: the bytes that fit between the two.
     pub(crate) fn open(router: Rc<Router>, buffer: usize) -> Self {
         let (stream, theirs) = duplex(buffer);
+        let timers = router.timers();
         let clock = CoarseClock::default();
         let activity = Activity::new(clock.clone(), None);
         let serving = connection::serve(theirs, PeerIdentity::default(), router, activity.clone());
         let task = tokio::task::spawn_local(serving);
-        Self { stream, activity, clock, task, read: Vec::new(), bodiless: false }
+        Self { stream, activity, clock, task, read: Vec::new(), bodiless: false, timers }
+    }
+
+    /// Lets time pass for this connection, swept as a worker sweeps it, until it is over or the time is up.
+    pub(crate) async fn pass(&mut self, time: Duration) {
+        let end = self.clock.now() + u64::try_from(time.as_millis()).unwrap();
+        while self.clock.now() < end {
+            self.clock.set(Duration::from_millis(self.clock.now()) + SWEEP_INTERVAL);
+            self.activity.sweep(&self.timers);
+            for _ in 0..10 {
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+
+    /// Whether the connection has ended.
+    pub(crate) fn is_over(&self) -> bool {
+        self.activity.is_over()
     }
 
     pub(crate) async fn send(&mut self, bytes: impl AsRef<[u8]>) {
