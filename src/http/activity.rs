@@ -69,6 +69,7 @@ pub(crate) struct Activity {
     leave_at: u64,
     order: Cell<(Order, u64)>,
     multiplexed: Cell<bool>,
+    lingered: Cell<bool>,
     over: Cell<bool>,
     task: RefCell<Option<Waker>>,
 }
@@ -102,6 +103,7 @@ impl Activity {
             leave_at: age.map_or(u64::MAX, |age| now.saturating_add(millis(age))),
             order: Cell::new((Order::Serve, now)),
             multiplexed: Cell::new(false),
+            lingered: Cell::new(false),
             over: Cell::new(false),
             task: RefCell::default(),
         })
@@ -142,6 +144,11 @@ impl Activity {
         if self.phase.get() != Phase::Lingering {
             self.enter(Phase::Lingering);
         }
+    }
+
+    /// Whether that has gone on for long enough.
+    pub(crate) fn has_lingered(&self) -> bool {
+        self.lingered.get()
     }
 
     /// A request's head is whole.
@@ -224,7 +231,11 @@ impl Activity {
             Phase::Idle if order == Order::LeaveIfIdle && passed(told_at.max(since), LINGER) => self.tell(Order::Cut),
             Phase::Idle if passed(since, timers.idle) => self.tell(Order::LeaveIfIdle),
             Phase::Head if passed(since, timers.head) => self.tell(Order::Cut),
-            Phase::Lingering if passed(since, LINGER) => self.tell(Order::Cut),
+            Phase::Lingering if self.lingered.get() => self.tell(Order::Cut),
+            Phase::Lingering if passed(since, LINGER) => {
+                self.lingered.set(true);
+                self.wake();
+            }
             Phase::Answering if self.body_since.get().is_some_and(|since| passed(since, timers.body)) => {
                 self.body_since.set(None);
                 self.body_overdue.set(true);

@@ -120,7 +120,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
             this.closed = true;
         }
         let mut discarded = [0; DISCARD_BYTES];
-        while !this.client_closed {
+        while !this.client_closed && !this.activity.has_lingered() {
             this.activity.lingers();
             let mut buffer = ReadBuf::new(&mut discarded);
             match ready!(Pin::new(&mut this.stream).poll_read(cx, &mut buffer)) {
