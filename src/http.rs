@@ -16,6 +16,7 @@ pub(crate) mod connection;
 pub mod connections;
 pub(crate) mod endpoints;
 pub(crate) mod error;
+pub(crate) mod frames;
 pub(crate) mod io;
 pub mod listener;
 pub(crate) mod notes;

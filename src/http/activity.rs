@@ -10,6 +10,8 @@ use std::rc::Rc;
 use std::task::Waker;
 use std::time::Duration;
 
+use super::frames::Unfinished;
+
 /// How often a worker looks at its connections.
 pub(crate) const SWEEP_INTERVAL: Duration = Duration::from_millis(100);
 
@@ -66,6 +68,10 @@ pub(crate) struct Activity {
     body_since: Cell<Option<u64>>,
     body_overdue: Cell<bool>,
     stalled_since: Cell<Option<u64>>,
+    /// HTTP/2: a frame has begun and not ended.
+    unfinished: Cell<(Unfinished, u64)>,
+    /// Answers that have been given and not taken, and since when none was.
+    unsent: Cell<(u32, u64)>,
     leave_at: u64,
     order: Cell<(Order, u64)>,
     multiplexed: Cell<bool>,
@@ -74,9 +80,12 @@ pub(crate) struct Activity {
     task: RefCell<Option<Waker>>,
 }
 
-/// A request under way; dropped, it is not any more.
+/// A request under way, from its head until its answer is taken; dropped, it is not any more.
 #[derive(Debug)]
-pub(crate) struct Underway(Rc<Activity>);
+pub(crate) struct Underway {
+    activity: Rc<Activity>,
+    answered: bool,
+}
 
 impl CoarseClock {
     pub(crate) fn now(&self) -> u64 {
@@ -100,6 +109,8 @@ impl Activity {
             body_since: Cell::new(None),
             body_overdue: Cell::new(false),
             stalled_since: Cell::new(None),
+            unfinished: Cell::new((Unfinished::Nothing, now)),
+            unsent: Cell::new((0, now)),
             leave_at: age.map_or(u64::MAX, |age| now.saturating_add(millis(age))),
             order: Cell::new((Order::Serve, now)),
             multiplexed: Cell::new(false),
@@ -125,6 +136,18 @@ impl Activity {
         if self.phase.get() == Phase::Idle && !self.multiplexed.get() {
             self.enter(Phase::Head);
         }
+    }
+
+    /// HTTP/2: whether a frame ended among the bytes that were read, and what is unfinished behind them.
+    pub(crate) fn frames_came(&self, ended: bool, unfinished: Unfinished) {
+        if ended || self.unfinished.get().0 != unfinished {
+            self.unfinished.set((unfinished, self.clock.now()));
+        }
+    }
+
+    /// Whether it speaks HTTP/2.
+    pub(crate) fn speaks_http2(&self) -> bool {
+        self.multiplexed.get()
     }
 
     /// A write went through.
@@ -155,7 +178,7 @@ impl Activity {
     pub(crate) fn request_began(self: &Rc<Self>) -> Underway {
         self.requests.set(self.requests.get() + 1);
         self.enter(Phase::Answering);
-        Underway(self.clone())
+        Underway { activity: self.clone(), answered: false }
     }
 
     /// HTTP/1.1: its body is waited for, or not any more.
@@ -167,6 +190,10 @@ impl Activity {
     /// Whether the body waited for is overdue.
     pub(crate) fn body_is_overdue(&self) -> bool {
         self.body_overdue.get()
+    }
+
+    fn unsent_changed(&self, change: impl FnOnce(u32) -> u32) {
+        self.unsent.set((change(self.unsent.get().0), self.clock.now()));
     }
 
     /// Whether it waits for the first byte of a request.
@@ -224,7 +251,15 @@ impl Activity {
         let passed = |since: u64, limit: Duration| now.saturating_sub(since) > millis(limit) + millis(SWEEP_INTERVAL);
         let (order, told_at) = self.order.get();
         let since = self.since.get();
-        if self.stalled_since.get().is_some_and(|since| passed(since, WRITE_STALL)) {
+        let (unfinished, unfinished_since) = self.unfinished.get();
+        let (unsent, unsent_since) = self.unsent.get();
+        let overdue = match unfinished {
+            Unfinished::Nothing => false,
+            Unfinished::Head => passed(unfinished_since, timers.head),
+            Unfinished::Body => passed(unfinished_since, timers.body),
+        };
+        let stalled = self.stalled_since.get().is_some_and(|since| passed(since, WRITE_STALL));
+        if overdue || stalled || (unsent > 0 && passed(unsent_since, WRITE_STALL)) {
             return self.tell(Order::Cut);
         }
         match self.phase.get() {
@@ -249,12 +284,25 @@ impl Activity {
     }
 }
 
+impl Underway {
+    /// The answer is given, and not yet taken.
+    pub(crate) fn answered(mut self) -> Self {
+        self.answered = true;
+        self.activity.unsent_changed(|unsent| unsent + 1);
+        self
+    }
+}
+
 impl Drop for Underway {
     fn drop(&mut self) {
-        let left = self.0.requests.get() - 1;
-        self.0.requests.set(left);
-        if left == 0 && self.0.phase.get() == Phase::Answering {
-            self.0.enter(Phase::Idle);
+        let activity = &self.activity;
+        if self.answered {
+            activity.unsent_changed(|unsent| unsent - 1);
+        }
+        let left = activity.requests.get() - 1;
+        activity.requests.set(left);
+        if left == 0 && activity.phase.get() == Phase::Answering {
+            activity.enter(Phase::Idle);
         }
     }
 }

@@ -6,22 +6,24 @@
 use std::cell::RefCell;
 use std::convert::Infallible;
 use std::future::poll_fn;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bytes::Bytes;
+use http_body_util::Full;
 use hyper::Request;
-use hyper::body::Incoming;
+use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::rt::Executor;
 use hyper::server::conn::{http1, http2};
-use hyper::service::service_fn;
+use hyper::service::{HttpService, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinSet;
 
 use super::PeerIdentity;
-use super::activity::{Activity, Order};
+use super::activity::{Activity, Order, Underway};
 use super::io::{Protocol, Watched};
 use super::notes;
 use super::router::{HEADERS_MAX, Router};
@@ -75,13 +77,6 @@ where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
     let metrics = router.services().shared.metrics.clone();
-    let service = {
-        let (peer, activity) = (Rc::new(peer), activity.clone());
-        service_fn(move |request: Request<Incoming>| {
-            let (router, peer, activity) = (router.clone(), peer.clone(), activity.clone());
-            async move { Ok::<_, Infallible>(router.serve(&peer, &activity, request).await) }
-        })
-    };
     let connection = http1::Builder::new()
         // Its own timer would cut idle connections: the timers are ours.
         .header_read_timeout(None)
@@ -92,7 +87,7 @@ where
         .half_close(true)
         // Head and body of an answer are small: copied together they cost less than a vectored write.
         .writev(false)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(stream), service(peer, router, activity.clone()));
     let mut connection = pin!(connection);
     let mut told_to_leave = false;
     let ended = until_ordered(&activity, Order::Cut, |cx| {
@@ -118,6 +113,50 @@ where
     }
 }
 
+/// What hyper asks for each request.
+fn service(
+    peer: PeerIdentity,
+    router: Rc<Router>,
+    activity: Rc<Activity>,
+) -> impl HttpService<Incoming, ResBody = Answer, Error = Infallible, Future: 'static> {
+    let peer = Rc::new(peer);
+    service_fn(move |request: Request<Incoming>| {
+        let (router, peer, activity) = (router.clone(), peer.clone(), activity.clone());
+        async move {
+            let underway = activity.request_began();
+            let reply = router.serve(&peer, &activity, request).await;
+            Ok(reply.map(|whole| Answer { whole, _underway: underway.answered() }))
+        }
+    })
+}
+
+/// The body of an answer. Its request is under way until the body has been taken.
+#[derive(Debug)]
+struct Answer {
+    whole: Full<Bytes>,
+    _underway: Underway,
+}
+
+impl Body for Answer {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Pin::new(&mut self.whole).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.whole.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.whole.size_hint()
+    }
+}
+
 /// The status that hyper has sent for a head that it could not read.
 fn status_of(error: &hyper::Error) -> Option<hyper::StatusCode> {
     if error.is_parse_too_large() {
@@ -135,13 +174,6 @@ where
 {
     activity.is_multiplexed();
     let tasks = Tasks::default();
-    let service = {
-        let (peer, activity) = (Rc::new(peer), activity.clone());
-        service_fn(move |request: Request<Incoming>| {
-            let (router, peer, activity) = (router.clone(), peer.clone(), activity.clone());
-            async move { Ok::<_, Infallible>(router.serve(&peer, &activity, request).await) }
-        })
-    };
     let connection = http2::Builder::new(tasks.clone())
         .timer(TokioTimer::new())
         .max_concurrent_streams(STREAMS_MAX)
@@ -153,7 +185,7 @@ where
         .max_send_buf_size(BUFFER_BYTES_MAX)
         .keep_alive_interval(PING_INTERVAL)
         .keep_alive_timeout(PING_TIMEOUT)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(stream), service(peer, router, activity.clone()));
     let mut connection = pin!(connection);
     let mut told_to_leave = false;
     let ended = until_ordered(&activity, Order::Cut, |cx| {

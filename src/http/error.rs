@@ -5,8 +5,8 @@
 //! and every 503 a `Retry-After`.
 
 use bytes::Bytes;
-use hyper::StatusCode;
 use hyper::header::{ALLOW, CONNECTION, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use hyper::{StatusCode, Version};
 
 use super::reply::{self, Reply};
 use crate::actors::ActorError;
@@ -195,7 +195,7 @@ impl Face {
 
 impl Failure {
     /// The response that an endpoint's caller gets.
-    pub(crate) fn into_reply(self, endpoint: Endpoint) -> Reply {
+    pub(crate) fn into_reply(self, endpoint: Endpoint, version: Version) -> Reply {
         let face = Face::of(self, endpoint);
         // Codes and sentences are ours and hold no character that JSON escapes.
         let body = format!("{{\"error\":\"{}\",\"error_description\":\"{}\"}}", face.code, face.sentence);
@@ -210,7 +210,8 @@ impl Failure {
         if let Some(methods) = face.allow {
             headers.insert(ALLOW, HeaderValue::from_static(methods));
         }
-        if face.closes {
+        // HTTP/2 has no such field: there a stream ends, and nothing else (RFC 9113 section 8.2.2).
+        if face.closes && version != Version::HTTP_2 {
             headers.insert(CONNECTION, reply::CLOSE);
         }
         response

@@ -10,6 +10,7 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::activity::Activity;
+use super::frames::Frames;
 
 /// What an HTTP/2 client with prior knowledge sends first (RFC 9113 section 3.4).
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -26,6 +27,8 @@ pub(crate) struct Watched<S> {
     ahead: [u8; PREFACE.len()],
     ahead_begin: usize,
     ahead_end: usize,
+    /// HTTP/2 alone.
+    frames: Frames,
     client_closed: bool,
     closed: bool,
 }
@@ -45,6 +48,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Watched<S> {
             ahead: [0; PREFACE.len()],
             ahead_begin: 0,
             ahead_end: 0,
+            frames: Frames::default(),
             client_closed: false,
             closed: false,
         }
@@ -93,8 +97,12 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
         }
         let before = into.filled().len();
         ready!(Pin::new(&mut this.stream).poll_read(cx, into))?;
-        if into.filled().len() == before {
+        let read = &into.filled()[before..];
+        if read.is_empty() {
             this.client_closed = true;
+        } else if this.activity.speaks_http2() {
+            let (ended, unfinished) = this.frames.take(read);
+            this.activity.frames_came(ended, unfinished);
         } else {
             this.activity.bytes_came();
         }

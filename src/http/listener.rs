@@ -35,7 +35,7 @@ pub(super) enum WatchedListener {
 #[derive(Debug)]
 pub(super) enum Backlog {
     Tcp(std::net::TcpListener),
-    Unix(std::os::unix::net::UnixListener, SocketFile),
+    Unix { listener: std::os::unix::net::UnixListener, _file: SocketFile },
 }
 
 /// An accepted socket, which no runtime watches yet.
@@ -108,7 +108,7 @@ impl WatchedListener {
     pub(super) fn into_backlog(self) -> io::Result<Backlog> {
         Ok(match self {
             Self::Tcp(listener) => Backlog::Tcp(listener.into_std()?),
-            Self::Unix(listener, file) => Backlog::Unix(listener.into_std()?, file),
+            Self::Unix(listener, file) => Backlog::Unix { listener: listener.into_std()?, _file: file },
         })
     }
 }
@@ -125,7 +125,7 @@ impl Iterator for Backlog {
                 let _ = stream.set_nodelay(true);
                 Some((Stream::Tcp(stream), Some(peer.ip().to_canonical())))
             }
-            Self::Unix(listener, _) => {
+            Self::Unix { listener, .. } => {
                 let (stream, _) = listener.accept().ok()?;
                 stream.set_nonblocking(true).ok()?;
                 Some((Stream::Unix(stream), None))

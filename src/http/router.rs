@@ -22,7 +22,7 @@ use super::error::{Failure, HttpError};
 use super::notes::Notes;
 use super::reply::{self, Reply};
 use super::{PeerIdentity, Reach, Services};
-use crate::telemetry::labels::{Endpoint, Listener};
+use crate::telemetry::labels::Endpoint;
 
 pub use super::endpoints::metrics::MetricsText;
 
@@ -87,19 +87,11 @@ impl Router {
         Timers { idle: limits.idle_timeout, head: limits.header_timeout, body: limits.body_timeout }
     }
 
-    pub(crate) fn listener(&self) -> Listener {
-        match self.door {
-            Door::Public => Listener::Public,
-            Door::Admin { .. } => Listener::Admin,
-        }
-    }
-
     /// Answers one request.
-    pub(crate) async fn serve<B>(&self, peer: &PeerIdentity, activity: &Rc<Activity>, request: Request<B>) -> Reply
+    pub(crate) async fn serve<B>(&self, peer: &PeerIdentity, activity: &Activity, request: Request<B>) -> Reply
     where
         B: Body<Data = Bytes> + Unpin,
     {
-        let underway = activity.request_began();
         let begun = Instant::now();
         let shared = &self.services.shared;
         let mut notes = Notes::of(shared.log_requests, request.headers());
@@ -112,19 +104,15 @@ impl Router {
         let answer = AssertUnwindSafe(answer).catch_unwind().await.unwrap_or(Err(Failure::Panic));
         let mut reply = answer.unwrap_or_else(|failure| {
             notes.failure(endpoint, failure);
-            failure.into_reply(endpoint)
+            failure.into_reply(endpoint, version)
         });
-
-        if version == Version::HTTP_2 {
-            reply.headers_mut().remove(CONNECTION);
-        } else if activity.order() != Order::Serve || shared.health.draining() {
+        if version != Version::HTTP_2 && (activity.order() != Order::Serve || shared.health.draining()) {
             reply.headers_mut().insert(CONNECTION, reply::CLOSE);
         }
         if is_head {
             leave_body_out(&mut reply);
         }
         notes.close(&shared.metrics, endpoint, reply.status(), begun.elapsed(), shared.log_requests, peer);
-        drop(underway);
         reply
     }
 
