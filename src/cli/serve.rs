@@ -26,12 +26,26 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     let now = Timestamp::from_unix_millis(Clock::System.unix_millis());
     let loaded = config::load(arguments.sources.sources(), &Random::system(), now)?;
     let is_dev = loaded.dev.is_some();
+    if !is_dev {
+        keep_memory_to_itself();
+    }
     let announce = |listening: &Listening| {
         if is_dev {
             note(&welcome(&listening.public));
         }
     };
     Ok(app::run(loaded, announce)?)
+}
+
+/// Keeps keys and secrets out of core dumps, and the memory from others of the same user.
+fn keep_memory_to_itself() {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+        if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
+            note(&format!("warning: a core dump of this process would hold its secrets: {error}"));
+        }
+    }
 }
 
 /// What `--dev` says once it listens: a line to copy for a token, and one for its introspection.

@@ -29,8 +29,8 @@ pub(crate) struct ReadClient {
     pub(crate) registration: Registration,
     /// The place of its id.
     pub(crate) origin: Origin,
-    /// The places of its members that advice may point at.
-    pub(crate) places: HashMap<&'static str, Origin>,
+    /// The place of its `introspection`.
+    pub(crate) introspection_origin: Option<Origin>,
     /// What is doubtful about it alone.
     pub(crate) warnings: Vec<Warning>,
 }

@@ -12,6 +12,8 @@ use super::mistake::{Mistake, Origin};
 pub(crate) struct Document {
     path: PathBuf,
     text: String,
+    /// Where each line begins: a place is asked for often, and a file of clients can be long.
+    line_starts: Vec<usize>,
 }
 
 impl Document {
@@ -25,14 +27,20 @@ impl Document {
     /// Takes a file's content.
     pub(crate) fn from_bytes(path: &Path, bytes: Vec<u8>) -> Result<Self, Mistake> {
         match String::from_utf8(bytes) {
-            Ok(text) => Ok(Self { path: path.to_path_buf(), text }),
+            Ok(text) => Ok(Self::new(path, text)),
             Err(error) => {
                 let valid = error.utf8_error().valid_up_to();
                 let text = String::from_utf8_lossy(&error.as_bytes()[..valid]).into_owned();
-                let origin = Self { path: path.to_path_buf(), text }.origin(&(valid..valid));
+                let origin = Self::new(path, text).origin(&(valid..valid));
                 Err(Mistake::new(origin, "is not UTF-8 text, as TOML must be"))
             }
         }
+    }
+
+    fn new(path: &Path, text: String) -> Self {
+        let behind_line_ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
+        let line_starts = std::iter::once(0).chain(behind_line_ends).collect();
+        Self { path: path.to_path_buf(), text, line_starts }
     }
 
     /// The file, as it was named.
@@ -47,9 +55,9 @@ impl Document {
 
     /// The place of a span of bytes: that of its first character.
     pub(crate) fn origin(&self, span: &Range<usize>) -> Origin {
-        let before = self.text.get(..span.start).unwrap_or(&self.text);
-        let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
-        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        let line = self.line_starts.partition_point(|start| *start <= span.start).max(1);
+        let before = self.text.get(self.line_starts[line - 1]..span.start).unwrap_or_default();
+        let column = before.chars().count() + 1;
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         Origin::Place { path: self.path.clone(), line: count(line), column: count(column) }
     }

@@ -40,7 +40,7 @@ fn without_audience(client: &ReadClient) -> Option<Warning> {
 
 fn unknown_audiences(client: &ReadClient, known: &BTreeSet<&str>) -> Vec<Warning> {
     let IntrospectionRight::Audiences(named) = &client.registration.introspection else { return Vec::new() };
-    let origin = client.places.get("introspection").unwrap_or(&client.origin);
+    let origin = client.introspection_origin.as_ref().unwrap_or(&client.origin);
     let strangers = named.iter().filter(|audience| !known.contains(audience.as_str()));
     let warning = |audience: &String| {
         let mut what = format!("no client has the audience `{audience}`, so there are no such tokens to see");

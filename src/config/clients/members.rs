@@ -1,7 +1,6 @@
 //! The members of one `[[client]]` table, read by name and type, with their places.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::ops::Range;
 use std::path::PathBuf;
 
@@ -108,10 +107,16 @@ impl<'a> Members<'a> {
         self.table.contains_key(name)
     }
 
-    /// The places of all members.
-    pub(super) fn places(&self) -> HashMap<&'static str, Origin> {
-        let placed = MEMBERS.into_iter().filter_map(|name| Some((name, self.place(&self.table.get(name)?.span()))));
-        placed.collect()
+    /// Whether the member is there, or another that nobody knows and that was likely meant to be it: what is mistyped is not also missing.
+    pub(super) fn has_or_nearly(&self, name: &str) -> bool {
+        let unknown = |text: &str| !MEMBERS.contains(&text) && !LATER.contains(&text);
+        let texts = self.table.keys().map(|key| key.get_ref().as_ref());
+        self.has(name) || texts.filter(|text| unknown(text)).any(|text| closest(text, MEMBERS) == Some(name))
+    }
+
+    /// The place of a member's value.
+    pub(super) fn place_of(&self, name: &str) -> Option<Origin> {
+        Some(self.place(&self.table.get(name)?.span()))
     }
 
     /// A text, for use in a sentence: what is wrong with it is told elsewhere.
@@ -121,7 +126,7 @@ impl<'a> Members<'a> {
 
     /// The same with its place.
     pub(super) fn peek_placed(&self, name: &str) -> Option<(&str, Origin)> {
-        Some((self.peek(name)?, self.place(&self.table.get(name)?.span())))
+        Some((self.peek(name)?, self.place_of(name)?))
     }
 
     /// A text.

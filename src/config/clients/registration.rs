@@ -22,6 +22,7 @@ pub(super) fn read(members: Members<'_>, ttl_seconds_max: u32, file: &mut ReadFi
     secrets.read(&members);
     let (scope, default_scope) = scopes(&members);
     let (audience, default_audience) = audiences(&members);
+    let is_named = id.is_some();
     let (client_id, origin) = id.unwrap_or_else(|| (String::new(), members.origin.clone()));
     let registration = Registration {
         client_id: ClientId::new(&client_id),
@@ -46,17 +47,17 @@ pub(super) fn read(members: Members<'_>, ttl_seconds_max: u32, file: &mut ReadFi
         client_credentials: grants_client_credentials(&members),
         introspection: introspection(&members),
     };
-    let places = members.places();
+    let introspection_origin = members.place_of("introspection");
     file.secret_files.extend(secrets.files);
     let mistakes = members.into_mistakes();
-    let is_good = mistakes.is_empty();
+    let is_good = is_named && mistakes.is_empty();
     file.mistakes.extend(mistakes);
-    is_good.then_some(ReadClient { registration, origin, places, warnings: secrets.warnings })
+    is_good.then_some(ReadClient { registration, origin, introspection_origin, warnings: secrets.warnings })
 }
 
 /// RFC 6749 appendix A.1: `client-id = *VSCHAR`; an empty one names nobody.
 fn client_id(members: &Members<'_>) -> Option<Placed> {
-    if !members.has("client_id") {
+    if !members.has_or_nearly("client_id") {
         members.mistake(members.origin.clone(), "a client without `client_id`");
         return None;
     }
@@ -101,7 +102,8 @@ struct Secrets {
 impl Secrets {
     fn read(&mut self, members: &Members<'_>) {
         let id = members.peek("client_id").map(|id| format!(" `{id}`")).unwrap_or_default();
-        if !["client_secret_hash", "client_secret_file", "client_secret"].iter().any(|name| members.has(name)) {
+        if !["client_secret_hash", "client_secret_file", "client_secret"].iter().any(|name| members.has_or_nearly(name))
+        {
             let mistake = Mistake::new(members.origin.clone(), format!("client{id} has no secret to prove who it is"));
             members.push(mistake.hint("give it `client_secret_hash`; `jeton client hash --generate` makes one"));
         }

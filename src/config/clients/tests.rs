@@ -74,7 +74,6 @@ fn all_mistakes_of_a_file_are_told_at_once() {
     assert_eq!(
         mistakes(text),
         [
-            "c.toml:1:1: client `` has no secret to prove who it is; give it `client_secret_hash`; `jeton client hash --generate` makes one",
             "c.toml:2:13: `client_id` must be 1 to 255 printable ASCII characters",
             "c.toml:3:1: a client has no `client_sercet_hash`; did you mean `client_secret_hash`?",
             "c.toml:7:23: `client_secret_hash` is not `$sha256$` and 43 characters of base64url; `jeton client hash` makes it of a secret",
@@ -85,6 +84,11 @@ fn all_mistakes_of_a_file_are_told_at_once() {
             "c.toml:17:1: `jwks` is not in this release yet; take it out until it is",
             "c.toml:18:2: there is no `clients` in a clients file; did you mean `[[client]]`?",
         ]
+    );
+    let bare = mistakes("[[client]]\nclient_id = \"x\"\n[[client]]\nclient_secret = \"y\"\n");
+    assert!(
+        bare[0].starts_with("c.toml:1:1: client `x` has no secret")
+            && bare[1] == "c.toml:3:1: a client without `client_id`"
     );
     assert!(mistakes("[client]\nclient_id = \"a\"\n")[0].ends_with("write [[client]] with two brackets"));
     assert_eq!(mistakes("[[client]\n")[0].split(": ").next(), Some("c.toml:1:10"));
