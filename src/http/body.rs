@@ -189,3 +189,6 @@ fn is_form(content_type: &str) -> bool {
                 || value.eq_ignore_ascii_case("utf8")
         })
 }
+
+#[cfg(test)]
+mod tests;

@@ -232,3 +232,6 @@ impl fmt::Debug for Connections {
         f.debug_struct("Connections").field("open", &self.tasks.len()).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

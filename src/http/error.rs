@@ -314,3 +314,6 @@ impl From<AdminError> for Failure {
         Self::Admin(error)
     }
 }
+
+#[cfg(test)]
+mod tests;

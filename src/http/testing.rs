@@ -32,7 +32,6 @@ pub(crate) struct TestService {
     pub(crate) services: Services,
     pub(crate) store: BreakableStore,
     pub(crate) exporter: Arc<Exporter>,
-    pub(crate) clock: Clock,
 }
 
 /// One answer on an HTTP/1.1 connection.
@@ -114,14 +113,14 @@ impl TestService {
             admin_token: ArcSwap::from_pointee(Some(Secret::new(ADMIN_TOKEN.as_bytes()))),
             limits,
             log_requests: LogRequests::None,
-            clock: clock.clone(),
+            clock,
             health,
             metrics,
             failures: Arc::new(AuthenticationFailures::default()),
         };
         let Actors { authenticator, minter, inspector, revoker, store, .. } = Actors { tasks: vec![], ..actors };
         let services = Services { authenticator, minter, inspector, revoker, shared: Arc::new(shared) };
-        Self { services, store, exporter, clock }
+        Self { services, store, exporter }
     }
 
     pub(crate) fn public(&self) -> Rc<Router> {
