@@ -86,6 +86,10 @@ pub(super) fn print(text: &str) -> Result<(), Failure> {
 pub(super) fn print_bytes(bytes: &[u8]) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     let written = out.write_all(bytes).and_then(|()| out.flush());
+    if written.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
+        // Whoever was reading has seen enough, as `head` has.
+        return Ok(());
+    }
     written.map_err(|error| Failure::new(format!("standard output cannot be written: {error}")))
 }
 

@@ -14,13 +14,23 @@ pub struct Shown {
     pub value: Option<String>,
     /// Where it came from.
     pub origin: String,
+    /// The environment variable that would set it.
+    pub variable: String,
+    /// Unit and reason.
+    pub about: &'static str,
 }
 
 /// All keys, in the order of the table.
 pub(crate) fn all(settings: &Settings) -> Vec<Shown> {
-    let shown = |key: &'static Key| match settings.get(key.path) {
-        Some(setting) => Shown { path: key.path, value: Some(value(key, setting)), origin: origin(setting) },
-        None => Shown { path: key.path, value: None, origin: Origin::Default.to_string() },
+    let shown = |key: &'static Key| {
+        let setting = settings.get(key.path);
+        Shown {
+            path: key.path,
+            value: setting.map(|setting| value(key, setting)),
+            origin: setting.map_or_else(|| Origin::Default.to_string(), origin),
+            variable: key.variable(),
+            about: key.about,
+        }
     };
     table::KEYS.iter().map(shown).collect()
 }
