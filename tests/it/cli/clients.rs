@@ -17,12 +17,13 @@ fn a_secret_is_hashed_as_the_file_wants_it() {
 
 #[test]
 fn a_guessable_secret_is_refused_with_a_hint() {
-    for weak in ["password", "", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "0123456789012345678901234567890"] {
+    for weak in ["password", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "0123456789012345678901234567890"] {
         let finished = Call::new(&["client", "hash"]).stdin(weak.as_bytes()).run().expect(1);
         assert_eq!(finished.stdout, "");
         assert!(finished.stderr.contains("--generate"), "{}", finished.stderr);
-        assert!(weak.is_empty() || !finished.stderr.contains(weak), "the secret is shown");
+        assert!(!finished.stderr.contains(weak), "the secret is shown");
     }
+    jeton(&["client", "hash"]).expect(1);
 }
 
 /// What it makes works at once, and is another each time.

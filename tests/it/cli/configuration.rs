@@ -52,7 +52,11 @@ client_secret_hash = ["$md5$x"]
 scop = "a"
 
 [[client]]
-client_id = "b"
+client_id = "c"
+client_secret_hash = ["$sha256$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"]
+
+[[client]]
+client_id = "c"
 client_secret_hash = ["$sha256$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"]
 "#;
     let told = check(config, clients).expect(78).stderr;
@@ -69,11 +73,11 @@ client_secret_hash = ["$sha256$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"]
         "clients.toml:3:1",
         "clients.toml:7:",
         "clients.toml:8:1",
-        "clients.toml:11:",
+        "clients.toml:15:",
     ] {
         assert!(told.contains(place), "{place} is missing:\n{told}");
     }
-    for meant in ["profile", "workers", "ttl_seconds_max", "client_secret_hash", "scope", "redis"] {
+    for meant in ["profile", "workers", "ttl_seconds_max", "client_secret_hash", "scope"] {
         assert!(told.contains(&format!("did you mean `{meant}")), "{meant} is not guessed:\n{told}");
     }
 }
@@ -153,7 +157,13 @@ fn what_cannot_work_is_warned_of() {
     .join("\n");
     let finished = check(GOOD, &clients).expect(0);
     let told = finished.stdout + &finished.stderr;
-    for word in ["without-audience", "https://api.exampel.com", "did you mean `https://api.example.com`", "guessable"] {
+    for word in [
+        "without-audience",
+        "https://api.exampel.com",
+        "did you mean `https://api.example.com`",
+        "clients.toml:19:",
+        "could be guessed",
+    ] {
         assert!(told.contains(word), "{word} is missing:\n{told}");
     }
     assert!(!told.contains("password\""), "a secret is shown:\n{told}");

@@ -29,11 +29,11 @@ async fn a_token_is_got_introspected_and_revoked() {
     server.resource_server("orders-api").introspect(&token).await.expect_active();
 
     std::fs::write(server.folder().join("token"), format!("{token}\n")).unwrap();
-    let seen = run(token_call(&server, "introspect", "orders-api", &["--token-file", "token"])).await.expect(0).stdout;
+    let seen = run(token_call(&server, "introspect", "orders-api", &["token"])).await.expect(0).stdout;
     assert!(seen.contains("\"active\":true") || seen.contains("\"active\": true"), "{seen}");
-    run(token_call(&server, "revoke", "billing", &["--token-file", "token"])).await.expect(0);
+    run(token_call(&server, "revoke", "billing", &["token"])).await.expect(0);
     server.resource_server("orders-api").introspect(&token).await.expect_inactive();
-    let seen = run(token_call(&server, "introspect", "orders-api", &["--token-file", "token"])).await.stdout;
+    let seen = run(token_call(&server, "introspect", "orders-api", &["token"])).await.stdout;
     assert!(seen.contains("\"active\":false") || seen.contains("\"active\": false"), "{seen}");
 }
 

@@ -17,6 +17,7 @@ pub(crate) struct Wire {
     stream: Box<dyn Stream>,
     authority: String,
     buffer: Vec<u8>,
+    read_bytes: usize,
 }
 
 impl Wire {
@@ -29,13 +30,13 @@ impl Wire {
     pub(crate) async fn try_connect(to: SocketAddr) -> std::io::Result<Self> {
         let stream = TcpStream::connect(to).await?;
         stream.set_nodelay(true)?;
-        Ok(Self { stream: Box::new(stream), authority: to.to_string(), buffer: Vec::new() })
+        Ok(Self { stream: Box::new(stream), authority: to.to_string(), buffer: Vec::new(), read_bytes: 0 })
     }
 
     /// Connects to a unix socket.
     pub(crate) async fn connect_unix(path: &std::path::Path) -> Self {
         let stream = UnixStream::connect(path).await.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        Self { stream: Box::new(stream), authority: "localhost".to_owned(), buffer: Vec::new() }
+        Self { stream: Box::new(stream), authority: "localhost".to_owned(), buffer: Vec::new(), read_bytes: 0 }
     }
 
     /// Sends a request and reads its answer.
@@ -154,7 +155,16 @@ impl Wire {
         }
     }
 
-    async fn read_exactly(&mut self, count: usize) -> Vec<u8> {
+    /// Reads one answer, and how many bytes it has.
+    pub(crate) async fn length_of_answer(&mut self) -> usize {
+        let (before, answer) = (self.read_bytes, self.receive("POST").await);
+        assert!(self.buffer.is_empty(), "more than an answer");
+        drop(answer);
+        self.read_bytes - before
+    }
+
+    /// So many bytes, whatever they are.
+    pub(crate) async fn read_exactly(&mut self, count: usize) -> Vec<u8> {
         while self.buffer.len() < count {
             assert!(self.read_more().await, "the connection ended within a body");
         }
@@ -163,7 +173,9 @@ impl Wire {
 
     async fn read_more(&mut self) -> bool {
         // A reset is an end too: it follows where the server closed on bytes it had not read.
-        within_patience("reading", self.stream.read_buf(&mut self.buffer)).await.is_ok_and(|count| count > 0)
+        let count = within_patience("reading", self.stream.read_buf(&mut self.buffer)).await.unwrap_or(0);
+        self.read_bytes += count;
+        count > 0
     }
 }
 

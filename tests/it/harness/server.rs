@@ -45,8 +45,10 @@ impl TestServer {
             None
         })
         .await;
-        let addresses = addresses(&started);
-        let [public, admin, ..] = addresses[..] else { panic!("`started` names no two listeners: {started}") };
+        let [public, admin] = ["public", "admin"].map(|name| {
+            let address = field(&started, name).and_then(|address| address.as_str()?.parse().ok());
+            address.unwrap_or_else(|| panic!("`started` names no address of {name}: {started}"))
+        });
         Self { folder, process, public, admin, end_is_expected: false }
     }
 
@@ -122,9 +124,13 @@ impl TestServer {
         until("jeton_store_up 1", async || (self.metric("jeton_store_up", &[]).await > 0.5).then_some(())).await;
     }
 
-    /// Waits until it knows that its store is gone.
+    /// Waits until every worker knows that the store is gone.
     pub(crate) async fn until_store_down(&self) {
         self.until_store("down").await;
+        until("no connection to the store", async || {
+            (self.metric("jeton_store_connections", &["state=\"up\""]).await < 1.0).then_some(())
+        })
+        .await;
     }
 
     async fn until_store(&self, state: &str) {
@@ -206,11 +212,4 @@ fn events(process: &Process, event: &str) -> Vec<Value> {
 /// A field of a log line.
 pub(crate) fn field<'a>(line: &'a Value, name: &str) -> Option<&'a Value> {
     line.get(name).or_else(|| line.get("fields")?.get(name))
-}
-
-/// The loopback addresses in a `started` line, public before admin.
-fn addresses(started: &Value) -> Vec<SocketAddr> {
-    let listeners = field(started, "listeners").unwrap_or(started).to_string();
-    let pieces = listeners.split(|c: char| !(c.is_ascii_digit() || c == '.' || c == ':'));
-    pieces.filter_map(|piece| piece.trim_matches(':').parse().ok()).collect()
 }
