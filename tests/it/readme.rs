@@ -1,5 +1,5 @@
-//! README.md taken literally: every command in it is one that is run here (or is a target of make), and the answers that it shows are
-//! of the form that the service gives.
+//! README.md, and a line of docs/operations.md, taken literally: every command in it is one that is run here (or is a target of
+//! make), and the answers that it shows are of the form that the service gives.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -145,6 +145,24 @@ async fn the_steps_to_a_real_service_work() {
     command.env("JETON_PUBLIC__LISTEN", public.to_string()).env("JETON_ADMIN__LISTEN", admin.to_string());
     let process = Process::spawn("jeton", &mut command);
     TestServer::listening(folder, process, public, admin).await.until_store_up().await;
+}
+
+/// A user of Redis with no more than docs/operations.md names can do all that jeton does.
+#[tokio::test]
+async fn the_permissions_that_are_named_are_enough() {
+    let text = file("docs/operations.md");
+    let named = text.split('`').filter(|quoted| quoted.starts_with('+') || quoted.starts_with('~')).collect::<Vec<_>>();
+    assert_eq!(named.len(), 2, "{named:?}");
+    let redis = RedisServer::start().await;
+    redis.run::<()>(&format!("ACL SETUSER jeton on >the-password {}", named.join(" ")));
+    let url = redis.url().replace("redis://", "redis://jeton:the-password@");
+    let server = TestServer::builder().with_store(&url).start().await;
+    server.until_store_up().await;
+    let billing = server.client("billing");
+    let token = billing.request_token("invoices:read").await.expect_token();
+    server.resource_server("orders-api").introspect(&token).await.expect_active();
+    billing.revoke(&token).await.expect_revoked();
+    server.resource_server("orders-api").introspect(&token).await.expect_inactive();
 }
 
 /// The table of options says of each what jeton.example.toml and the defaults say.
