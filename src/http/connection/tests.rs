@@ -210,7 +210,7 @@ async fn a_closed_connection_is_read_on_for_a_moment() {
         let refused = connection.ask(head).await;
         assert_eq!((refused.status, refused.header("connection")), (413, Some("close")));
         for _ in 0..100 {
-            connection.send([b'a'; 10_000]).await;
+            connection.send(vec![b'a'; 10_000]).await;
         }
         assert!(!connection.is_over());
         connection.pass(Duration::from_millis(1500)).await;
