@@ -19,8 +19,8 @@ lint: ## check the format and every lint; a warning is an error
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 
-doc: ## build the documentation; a broken link is an error
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --document-private-items
+doc: ## build the documentation, private items too; a broken link is an error
+	RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" $(CARGO) doc --locked --workspace --no-deps --document-private-items
 
 bench: ## measure the parts in process
 	$(CARGO) bench --locked --workspace
