@@ -10,21 +10,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc::error::TrySendError;
-use tokio::time::Instant;
 
 use super::PeerIdentity;
 use super::connections::{Accepted, WorkerQueue};
 use super::listener::{Listener, Stream, WatchedListener};
 use super::ticket::{Counts, Ticket};
-use crate::telemetry::labels::{self, ConnectionRefusal, Label};
+use crate::telemetry::labels::{self, ConnectionRefusal};
 use crate::telemetry::metrics::Metrics;
 
 /// Waits of an acceptor that is out of open files: the first, and the longest.
 const BACK_OFF: Duration = Duration::from_millis(10);
 const BACK_OFF_MAX: Duration = Duration::from_millis(100);
-
-/// Between two log lines about limits.
-const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
 /// How many connections a listener may have.
 #[derive(Clone, Copy, Debug)]
@@ -39,7 +35,6 @@ struct Acceptor {
     limits: ConnectionLimits,
     counts: Arc<Counts>,
     workers: Vec<WorkerQueue>,
-    logged_at: Option<Instant>,
 }
 
 /// Accepts until `stop` is ready or no worker is left, then takes what waits in the backlog and closes the listener.
@@ -55,7 +50,7 @@ pub async fn accept(
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
     metrics.connections_max(label, limits.connections_max);
-    let mut acceptor = Acceptor { limits, counts: Counts::new(label, metrics), workers, logged_at: None };
+    let mut acceptor = Acceptor { limits, counts: Counts::new(label, metrics), workers };
     let watched = WatchedListener::new(listener)?;
     tokio::select! {
         biased;
@@ -83,7 +78,7 @@ impl Acceptor {
                     }
                 }
                 Err(error) if is_shortage(&error) => {
-                    self.refused(ConnectionRefusal::OpenFiles);
+                    self.counts.refused(ConnectionRefusal::OpenFiles);
                     tokio::time::sleep(back_off).await;
                     back_off = BACK_OFF_MAX.min(2 * back_off);
                 }
@@ -97,7 +92,7 @@ impl Acceptor {
     async fn place(&mut self, stream: Stream, source: Option<IpAddr>) -> bool {
         let full = self.counts.total() >= self.limits.connections_max;
         if self.is_full_for(source) {
-            self.refused(ConnectionRefusal::Source);
+            self.counts.refused(ConnectionRefusal::Source);
             return true;
         }
         let peer = PeerIdentity { source, certificate: None };
@@ -131,15 +126,6 @@ impl Acceptor {
     fn is_full_for(&self, source: Option<IpAddr>) -> bool {
         let max = self.limits.per_source_max;
         max > 0 && source.is_some_and(|source| self.counts.of_source(source) >= max)
-    }
-
-    fn refused(&mut self, reason: ConnectionRefusal) {
-        self.counts.refused(reason);
-        if self.logged_at.is_none_or(|at| at.elapsed() >= LOG_INTERVAL) {
-            self.logged_at = Some(Instant::now());
-            let (limit, listener) = (reason.as_str(), self.counts.listener().as_str());
-            tracing::warn!(event = "limit_reached", limit, listener, "connections are refused");
-        }
     }
 }
 

@@ -6,9 +6,15 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use crate::telemetry::labels::{ConnectionRefusal, Listener};
+use tokio::time::Instant;
+
+use crate::telemetry::labels::{ConnectionRefusal, Label, Listener};
 use crate::telemetry::metrics::Metrics;
+
+/// Between two log lines about a listener's limits: a flood of connections must be no flood of lines.
+const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
 /// One connection's place: dropped, the place is free.
 #[derive(Debug)]
@@ -25,6 +31,7 @@ pub(super) struct Counts {
     metrics: Arc<Metrics>,
     total: AtomicUsize,
     by_source: Mutex<HashMap<Source, usize>>,
+    logged_at: Mutex<Option<Instant>>,
 }
 
 /// What counts as one source: an IPv4 address, or an IPv6 /64, which is what one household gets.
@@ -43,11 +50,13 @@ pub struct Load {
 
 impl Counts {
     pub(super) fn new(listener: Listener, metrics: Arc<Metrics>) -> Arc<Self> {
-        Arc::new(Self { listener, metrics, total: AtomicUsize::new(0), by_source: Mutex::default() })
-    }
-
-    pub(super) fn listener(&self) -> Listener {
-        self.listener
+        Arc::new(Self {
+            listener,
+            metrics,
+            total: AtomicUsize::new(0),
+            by_source: Mutex::default(),
+            logged_at: Mutex::default(),
+        })
     }
 
     /// Connections in all.
@@ -64,8 +73,15 @@ impl Counts {
         self.by_source.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// One was refused: counted always, logged once in a while.
     pub(super) fn refused(&self, reason: ConnectionRefusal) {
         self.metrics.connection_refused(self.listener, reason);
+        let mut logged_at = self.logged_at.lock().unwrap_or_else(PoisonError::into_inner);
+        if logged_at.is_none_or(|at| at.elapsed() >= LOG_INTERVAL) {
+            *logged_at = Some(Instant::now());
+            let (limit, listener) = (reason.as_str(), self.listener.as_str());
+            tracing::warn!(event = "limit_reached", limit, listener, "connections are refused");
+        }
     }
 }
 
