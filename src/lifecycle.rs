@@ -1,6 +1,6 @@
 //! Whether the service is alive, ready and draining: one value for the process, written by whoever knows, read by health.
 //!
-//! Invariant: ready from the first contact with the store until the drain or a crash loop. A store lost later leaves the service
+//! Invariant: ready from the first contact with the store until the drain, with which a crash loop of an actor ends too. A store lost later leaves the service
 //! ready and shows in [`Health::store_up`] alone, since otherwise all nodes would leave the balancer at once and nobody would
 //! get the 503 with `Retry-After`.
 
@@ -13,7 +13,6 @@ pub struct Health {
     workers_with_store: AtomicUsize,
     store_seen: AtomicBool,
     draining: AtomicBool,
-    failed: AtomicBool,
 }
 
 impl Health {
@@ -24,7 +23,6 @@ impl Health {
             workers_with_store: AtomicUsize::new(0),
             store_seen: AtomicBool::new(false),
             draining: AtomicBool::new(false),
-            failed: AtomicBool::new(false),
         }
     }
 
@@ -42,14 +40,9 @@ impl Health {
         self.workers_with_store.fetch_sub(1, Ordering::AcqRel) == self.workers
     }
 
-    /// Not ready from now on: the process is about to stop.
+    /// Not ready from now on: the process is about to stop, since it was told to or since an actor keeps dying.
     pub fn drain(&self) {
         self.draining.store(true, Ordering::Release);
-    }
-
-    /// Not ready from now on: an actor keeps dying.
-    pub fn fail(&self) {
-        self.failed.store(true, Ordering::Release);
     }
 
     /// Whether every worker has reached its store at once since the start.
@@ -59,7 +52,7 @@ impl Health {
 
     /// Whether a load balancer should send requests.
     pub fn ready(&self) -> bool {
-        self.store_seen() && !self.draining() && !self.failed.load(Ordering::Acquire)
+        self.store_seen() && !self.draining()
     }
 
     /// Whether the process is about to stop.
@@ -80,5 +73,21 @@ impl Health {
     /// How many workers reach their store now.
     pub fn workers_with_store(&self) -> usize {
         self.workers_with_store.load(Ordering::Acquire)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ready_from_the_first_contact_until_the_drain_even_without_the_store() {
+        let health = Health::new(2);
+        assert!(!health.store_found() && !health.ready() && !health.store_up());
+        assert!(health.store_found() && health.ready() && health.store_up());
+        assert!(health.store_lost(), "all had it until now");
+        assert!(!health.store_lost() && health.ready() && !health.store_up());
+        health.drain();
+        assert!(!health.ready() && health.draining());
     }
 }

@@ -25,11 +25,11 @@ pub enum Format {
 #[derive(Clone, Debug)]
 pub struct LogLevel(reload::Handle<EnvFilter, Registry>);
 
-/// A level, or directives by target, that cannot be read.
+/// A level that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LevelError(pub String);
 
-/// Starts logging for the process. `level`: a level or the directives of `tracing_subscriber::EnvFilter`.
+/// Starts logging for the process. `level`: `error`, `warn`, `info`, `debug` or `trace`.
 ///
 /// # Errors
 /// [`LevelError`] where the level cannot be read. Where a logger is already set (tests) it stays.
@@ -61,8 +61,9 @@ impl LogLevel {
     }
 }
 
+/// Our own lines alone: those of the libraries have no `event`, and some of them a client can bring about at will.
 fn parse(level: &str) -> Result<EnvFilter, LevelError> {
-    EnvFilter::try_new(level).map_err(|error| LevelError(error.to_string()))
+    EnvFilter::try_new(format!("off,jeton={level}")).map_err(|error| LevelError(error.to_string()))
 }
 
 impl std::fmt::Display for LevelError {
@@ -72,3 +73,16 @@ impl std::fmt::Display for LevelError {
 }
 
 impl std::error::Error for LevelError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_level_is_one_of_five_words() {
+        for level in ["error", "warn", "info", "debug", "trace"] {
+            assert!(parse(level).is_ok(), "{level}");
+        }
+        assert!(parse("loud").is_err());
+    }
+}
