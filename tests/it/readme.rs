@@ -65,6 +65,26 @@ fn is_call_of_curl(command: &str) -> bool {
     command.starts_with("curl ") || command.starts_with("TOKEN=$(curl ")
 }
 
+/// A command that the documents name within a sentence or a table exists, and so does every flag that they give it.
+#[test]
+fn every_command_that_is_named_exists() {
+    let mut named = 0;
+    for document in ["README.md", "docs/operations.md", "docs/security.md", "deploy/compose/clients.toml"] {
+        for command in file(document).split('`').skip(1).step_by(2).filter_map(|quoted| quoted.strip_prefix("jeton ")) {
+            let words: Vec<&str> = command.split_whitespace().collect();
+            let is_subcommand = |word: &&&str| word.chars().all(|c| c.is_ascii_lowercase());
+            let mut call: Vec<&str> = words.iter().take_while(is_subcommand).copied().collect();
+            call.push("--help");
+            let help = Call::new(&call).run().expect(0).stdout;
+            for flag in words.iter().filter(|word| word.starts_with("--")) {
+                assert!(help.contains(flag), "{document}: jeton {command}: there is no {flag}");
+            }
+            named += 1;
+        }
+    }
+    assert!(named > 10, "{named}");
+}
+
 /// The curl lines, pasted into one shell one after another while `serve --dev` runs, print what README.md says.
 #[tokio::test]
 async fn the_curl_lines_answer_as_shown() {
