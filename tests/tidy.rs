@@ -38,7 +38,7 @@ fn of_service(rule: &str, check: impl Fn(&Source) -> Vec<Breach>) {
 }
 
 fn of_all(rule: &str, check: impl Fn(&Source) -> Vec<Breach>) {
-    let breaches: Vec<Breach> = source::everything().iter().flat_map(check).collect();
+    let breaches: Vec<Breach> = source::everything().flat_map(check).collect();
     assert_none(rule, &breaches);
 }
 
@@ -54,7 +54,7 @@ fn a_crate_is_named_only_in_its_rooms() {
 
 #[test]
 fn no_circle_among_siblings() {
-    assert_none("no circles", &circles::among_siblings(&source::service()));
+    assert_none("no circles", &circles::among_siblings(source::service()));
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use crate::lexer::{self, Token};
 
@@ -36,7 +37,7 @@ impl Source {
     /// A file of that path and text. Under `tests/` and `benches/` all of it is test code, elsewhere what `#[cfg(test)]` marks.
     pub(crate) fn new(path: &str, text: &str) -> Self {
         let tokens = lexer::tokens(text);
-        let whole = path.starts_with("tests/") || path.starts_with("benches/");
+        let whole = ["tests/", "benches/", "loadtest/tests/", "loadtest/benches/"].iter().any(|f| path.starts_with(f));
         let in_test = if whole { vec![true; tokens.len()] } else { test_regions(&tokens) };
         Self { path: path.to_owned(), text: text.to_owned(), tokens, in_test }
     }
@@ -63,28 +64,15 @@ impl Source {
 
     /// Whether the words and marks from `at` on read so, as `"std :: env"`.
     pub(crate) fn reads(&self, at: usize, pattern: &str) -> bool {
-        pattern_parts(pattern).enumerate().all(|(ahead, part)| {
-            self.tokens.get(at + ahead).is_some_and(|token| match part {
-                Part::Word(word) => token.is_word(word),
-                Part::Mark(mark) => token.is_mark(mark),
-            })
+        let mut following = self.tokens.get(at..).unwrap_or_default().iter();
+        pattern.split_whitespace().all(|part| {
+            if part.starts_with(|c: char| c.is_alphabetic() || c == '_') {
+                following.next().is_some_and(|token| token.is_word(part))
+            } else {
+                part.chars().all(|mark| following.next().is_some_and(|token| token.is_mark(mark)))
+            }
         })
     }
-}
-
-enum Part<'a> {
-    Word(&'a str),
-    Mark(char),
-}
-
-fn pattern_parts(pattern: &str) -> impl Iterator<Item = Part<'_>> {
-    pattern.split_whitespace().flat_map(|part| {
-        if part.starts_with(|c: char| c.is_alphabetic() || c == '_') {
-            vec![Part::Word(part)]
-        } else {
-            part.chars().map(Part::Mark).collect()
-        }
-    })
 }
 
 /// Marks what an attribute such as `#[cfg(test)]` or `#[test]` stands above, to the end of that item.
@@ -156,20 +144,21 @@ pub(crate) fn exists(path: &str) -> bool {
     root().join(path).exists()
 }
 
-/// The Rust files under `src/`.
-pub(crate) fn service() -> Vec<Source> {
-    let mut sources = rust_under("src");
-    mark_test_modules(&mut sources);
-    sources
+/// The Rust files under `src/`. Read once for all rules.
+pub(crate) fn service() -> &'static [Source] {
+    static SERVICE: LazyLock<Vec<Source>> = LazyLock::new(|| {
+        let mut sources = rust_under("src");
+        mark_test_modules(&mut sources);
+        sources
+    });
+    &SERVICE
 }
 
 /// The Rust files of the repository: the service, its tests and benches, and the load generator.
-pub(crate) fn everything() -> Vec<Source> {
-    let mut sources = service();
-    for folder in ["tests", "benches", "loadtest/src"] {
-        sources.extend(rust_under(folder));
-    }
-    sources
+pub(crate) fn everything() -> impl Iterator<Item = &'static Source> {
+    static OTHERS: LazyLock<Vec<Source>> =
+        LazyLock::new(|| ["tests", "benches", "loadtest"].into_iter().flat_map(rust_under).collect());
+    service().iter().chain(OTHERS.iter())
 }
 
 /// Every text file of the repository but the lock file: path and content.
