@@ -33,7 +33,7 @@ async fn a_client_comes_and_goes_with_the_file() {
     let token = until_served(&server, "newcomer").await;
     let event = server.until_event("reloaded", |line| line.to_string().contains("newcomer")).await;
     assert!(!event.to_string().contains("$sha256$"), "a hash in the log: {event}");
-    assert_eq!(last_reload_of_clients(&server).await, 1.0);
+    until("a good reload", async || (last_reload_of_clients(&server).await > 0.5).then_some(())).await;
 
     server.write("clients.toml", &fixture());
     until_refused(&server, "newcomer").await;
@@ -58,7 +58,7 @@ async fn a_bad_file_keeps_the_last_good_clients_and_says_why() {
     let place = format!("clients.toml:{line}:1");
     let event = server.until_event("reload_failed", |event| event.to_string().contains(&place)).await.to_string();
     assert!(event.contains("client_secret_hash"), "no hint: {event}");
-    assert_eq!(last_reload_of_clients(&server).await, 0.0);
+    until("a failed reload", async || (last_reload_of_clients(&server).await < 0.5).then_some(())).await;
     server.client("billing").request_token("").await.expect_token();
     server.client("broken").request_token("").await.expect_error(401, "invalid_client");
 

@@ -114,10 +114,15 @@ impl ServerBuilder {
         self.folder.path()
     }
 
-    /// Starts it and waits until it has said where it listens.
+    /// Starts it and waits until it has said where it listens, and, where no Redis is needed for it, that it is ready.
     pub(crate) async fn start(self) -> TestServer {
+        let embedded = self.settings["store"].get("url").and_then(Value::as_str) == Some("memory:");
         let (folder, process) = self.spawn();
-        TestServer::started(folder, process).await
+        let server = TestServer::started(folder, process).await;
+        if embedded {
+            server.until_event("ready", |_| true).await;
+        }
+        server
     }
 
     /// Starts one whose log does not say where it listens: it is given ports, and waited for until it answers.
