@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -14,7 +15,8 @@ pub(crate) struct Process {
     name: &'static str,
     child: Child,
     lines: Arc<Mutex<Vec<String>>>,
-    stopped: bool,
+    /// They end with the child, whose outputs they read.
+    readers: Vec<JoinHandle<()>>,
 }
 
 impl Process {
@@ -23,9 +25,9 @@ impl Process {
         let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|error| panic!("cannot start {name}: {error}"));
         let lines = Arc::new(Mutex::new(Vec::new()));
-        keep_lines(child.stdout.take().unwrap(), &lines);
-        keep_lines(child.stderr.take().unwrap(), &lines);
-        Self { name, child, lines, stopped: false }
+        let readers =
+            vec![keep_lines(child.stdout.take().unwrap(), &lines), keep_lines(child.stderr.take().unwrap(), &lines)];
+        Self { name, child, lines, readers }
     }
 
     /// Its process id.
@@ -40,11 +42,6 @@ impl Process {
 
     /// Sends a signal.
     pub(crate) fn signal(&mut self, signal: Signal) {
-        self.stopped = match signal {
-            Signal::STOP => true,
-            Signal::CONT => false,
-            _ => self.stopped,
-        };
         let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
         kill_process(pid, signal).unwrap_or_else(|error| panic!("cannot signal {}: {error}", self.name));
     }
@@ -54,16 +51,25 @@ impl Process {
         self.child.try_wait().unwrap()
     }
 
-    /// Waits until it ends by itself.
+    /// Waits until it ends by itself and all that it has printed is there.
     pub(crate) async fn until_exit(&mut self) -> ExitStatus {
         let name = self.name;
-        until(&format!("the end of {name}"), async || self.child.try_wait().unwrap()).await
+        let status = until(&format!("the end of {name}"), async || self.child.try_wait().unwrap()).await;
+        self.read_to_end();
+        status
     }
 
     /// Kills it (SIGKILL) and reaps it.
     pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+        self.read_to_end();
+    }
+
+    fn read_to_end(&mut self) {
+        for reader in self.readers.drain(..) {
+            let _ = reader.join();
+        }
     }
 }
 
@@ -72,6 +78,7 @@ impl Drop for Process {
         // A stopped process takes SIGKILL too; both calls fail only for one that has been reaped.
         let _ = self.child.kill();
         let _ = self.child.wait();
+        self.read_to_end();
         if std::thread::panicking() {
             eprintln!("--- {} said:", self.name);
             for line in self.lines() {
@@ -81,9 +88,8 @@ impl Drop for Process {
     }
 }
 
-fn keep_lines(output: impl Read + Send + 'static, lines: &Arc<Mutex<Vec<String>>>) {
+fn keep_lines(output: impl Read + Send + 'static, lines: &Arc<Mutex<Vec<String>>>) -> JoinHandle<()> {
     let lines = Arc::clone(lines);
-    // Ends with the child, whose output it reads.
     std::thread::spawn(move || {
         let mut output = BufReader::new(output);
         let mut line = Vec::new();
@@ -91,5 +97,5 @@ fn keep_lines(output: impl Read + Send + 'static, lines: &Arc<Mutex<Vec<String>>
             lines.lock().unwrap().push(String::from_utf8_lossy(&line).trim_end().to_owned());
             line.clear();
         }
-    });
+    })
 }
