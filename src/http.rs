@@ -81,8 +81,8 @@ pub struct Shared {
     pub admin_token: ArcSwap<Option<crate::oauth::secret::Secret>>,
     /// Limits and timers.
     pub limits: Limits,
-    /// Which requests get a log line.
-    pub log_requests: LogRequests,
+    /// Which requests get a log line, as it is now.
+    pub log_requests: ArcSwap<LogRequests>,
     /// Where time comes from.
     pub clock: Clock,
     /// Alive, ready, draining.

@@ -12,7 +12,9 @@ use std::time::Duration;
 use super::workers::Materials;
 use crate::config::clients::ClientsSource;
 use crate::config::keys_file::disk;
+use crate::config::options::{LogOptions, LogRequests as Requests};
 use crate::config::{Loaded, Mistake, Sources, Warning, Watched};
+use crate::http::LogRequests;
 use crate::oauth::client::ClientId;
 use crate::oauth::keys::ServiceKeys;
 use crate::telemetry::labels::{Label, ReloadSubject};
@@ -51,7 +53,7 @@ impl Reload {
 
     /// Looks and reads until the sender of hang-ups is gone.
     pub(super) fn run(mut self, hang_ups: &Receiver<()>) {
-        for subject in [ReloadSubject::Clients, ReloadSubject::Keys, ReloadSubject::Secrets, ReloadSubject::Log] {
+        for &subject in ReloadSubject::ALL {
             self.count(subject, true);
         }
         loop {
@@ -73,25 +75,42 @@ impl Reload {
         }
     }
 
-    /// Of the options those that may change while the service runs: secrets, and how much is logged.
+    /// Of the options those that may change while the service runs: secrets, certificates, and what is logged.
     fn read_options(&mut self) {
         let effective = match self.sources.read() {
             Ok(effective) => effective,
-            Err(mistakes) => return self.failed(ReloadSubject::Secrets, &mistakes),
+            Err(mistakes) => {
+                // The same file says what is logged.
+                self.count(ReloadSubject::Log, false);
+                return self.failed(ReloadSubject::Secrets, &mistakes);
+            }
         };
         warn(&effective.warnings);
         self.option_files.watch(effective.files());
         let config = effective.config;
-        if let Err(error) = self.log_level.set(config.log.level.as_str()) {
-            tracing::error!(event = "reload_failed", subject = ReloadSubject::Log.as_str(), "{error}");
-        }
-        self.done(ReloadSubject::Log);
+        self.follow_log(&config.log);
         if let Err(error) = self.materials.stores.reload(&config.store) {
-            tracing::error!(event = "reload_failed", subject = ReloadSubject::Secrets.as_str(), "{error}");
-            return self.count(ReloadSubject::Secrets, false);
+            // Of what the store is opened with only the files of [store.tls] are read here.
+            tracing::error!(event = "reload_failed", subject = ReloadSubject::Certificates.as_str(), "{error}");
+            return self.count(ReloadSubject::Certificates, false);
         }
+        self.count(ReloadSubject::Certificates, true);
         self.materials.shared.admin_token.store(Arc::new(config.admin.token));
-        self.done(ReloadSubject::Secrets);
+        tracing::info!(event = "reloaded", subject = ReloadSubject::Secrets.as_str(), "secrets of the configuration");
+        self.count(ReloadSubject::Secrets, true);
+    }
+
+    fn follow_log(&self, log: &LogOptions) {
+        let subject = ReloadSubject::Log;
+        let level = log.level.as_str();
+        if let Err(error) = self.log_level.set(level) {
+            tracing::error!(event = "reload_failed", subject = subject.as_str(), "{error}");
+            return self.count(subject, false);
+        }
+        self.materials.shared.log_requests.store(Arc::new(log_requests(log.requests)));
+        let requests = log.requests.as_str();
+        tracing::info!(event = "reloaded", subject = subject.as_str(), level, requests, "what is logged");
+        self.count(subject, true);
     }
 
     fn read_clients(&mut self) {
@@ -107,7 +126,8 @@ impl Reload {
             shown.join(" ")
         };
         let diff = &read.diff;
-        if !diff.is_empty() {
+        // A file that was mended says so, though nothing differs from before the mistake.
+        if !diff.is_empty() || read.mistakes.is_empty() {
             tracing::info!(
                 event = "reloaded",
                 subject = ReloadSubject::Clients.as_str(),
@@ -153,11 +173,6 @@ impl Reload {
         }
     }
 
-    fn done(&self, subject: ReloadSubject) {
-        tracing::info!(event = "reloaded", subject = subject.as_str(), "reloaded");
-        self.count(subject, true);
-    }
-
     fn failed(&self, subject: ReloadSubject, mistakes: &[Mistake]) {
         for mistake in mistakes {
             tracing::error!(event = "reload_failed", subject = subject.as_str(), "{mistake}");
@@ -167,6 +182,15 @@ impl Reload {
 
     fn count(&self, subject: ReloadSubject, successful: bool) {
         self.materials.shared.metrics.reloaded(subject, successful, self.materials.shared.clock.unix_millis() / 1000);
+    }
+}
+
+/// Which requests get a log line, in the words of `http`.
+pub(super) fn log_requests(configured: Requests) -> LogRequests {
+    match configured {
+        Requests::None => LogRequests::None,
+        Requests::Failures => LogRequests::Failures,
+        Requests::All => LogRequests::All,
     }
 }
 

@@ -10,12 +10,12 @@ use super::stores::Stores;
 use super::workers::Materials;
 use super::{Listening, REVISION, RunError, reload};
 use crate::clock::Clock;
-use crate::config::options::{Config, LimitsOptions, LogRequests as Requests};
+use crate::config::options::{Config, LimitsOptions};
 use crate::config::{ListenAddress, Loaded};
 use crate::http::Reach;
 use crate::http::listener::Listener;
 use crate::http::open_files;
-use crate::http::{Limits, LogRequests, Shared};
+use crate::http::{Limits, Shared};
 use crate::lifecycle::Health;
 use crate::oauth::metadata::Issuer;
 use crate::oauth::time::Lifetime;
@@ -94,11 +94,7 @@ pub(super) fn materials(
         lifetime: Lifetime::from_seconds(config.tokens.ttl_seconds),
         admin_token: ArcSwap::from_pointee(config.admin.token.clone()),
         limits: limits(&config.limits, open_files),
-        log_requests: match config.log.requests {
-            Requests::None => LogRequests::None,
-            Requests::Failures => LogRequests::Failures,
-            Requests::All => LogRequests::All,
-        },
+        log_requests: ArcSwap::from_pointee(reload::log_requests(config.log.requests)),
         clock,
         // The workers', and the main thread's own.
         health: Arc::new(Health::new(workers + 1)),

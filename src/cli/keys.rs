@@ -63,8 +63,7 @@ pub(super) fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Generate { file, if_missing } => generate(&file, if_missing),
         Command::Rotate { file, active_in } => {
-            let delay = u64::try_from(active_in.as_millis()).unwrap_or(u64::MAX);
-            let active_from = Timestamp::from_unix_millis(now().unix_millis().saturating_add(delay));
+            let active_from = active_from(now(), active_in);
             let id = change(&file, |keys| keys.rotate(&Random::system(), active_from))?;
             let from = moment_text(active_from);
             note(&format!(
@@ -97,6 +96,15 @@ pub(super) fn run(command: Command) -> Result<(), Failure> {
             Ok(())
         }
     }
+}
+
+/// In whole seconds, as the file has it: never earlier than asked, and at once where nothing is waited for.
+fn active_from(now: Timestamp, delay: Duration) -> Timestamp {
+    if delay.is_zero() {
+        return Timestamp::from_unix_seconds(now.unix_seconds());
+    }
+    let delay = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+    Timestamp::from_unix_seconds(now.unix_millis().saturating_add(delay).div_ceil(1000))
 }
 
 fn now() -> Timestamp {
@@ -169,6 +177,17 @@ mod tests {
         let text = listed(&keys.summaries(Timestamp::from_unix_seconds(1)));
         let expected = " id  active from           state\n  1  1970-01-01T00:00:00Z  makes\n  2  1970-01-01T00:01:00Z  verifies, makes later";
         assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn a_key_makes_no_earlier_than_asked() {
+        let at = |millis, delay| active_from(Timestamp::from_unix_millis(millis), delay).unix_millis();
+        assert_eq!(at(1_900, Duration::from_secs(5)), 7_000);
+        assert_eq!(at(2_000, Duration::from_secs(5)), 7_000);
+        assert_eq!(at(1_900, Duration::ZERO), 1_000);
+        // As good as never, and still a moment that can be written.
+        let never = active_from(Timestamp::from_unix_millis(0), Duration::MAX);
+        assert!(moment_text(never).starts_with("9999-12-31T23:59:59"));
     }
 
     #[test]

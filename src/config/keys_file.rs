@@ -72,7 +72,7 @@ impl KeyFile {
         Ok(file)
     }
 
-    /// Adds a key that makes from `active_from` on.
+    /// Adds a key that makes from `active_from` on, in whole seconds: what a human reads and writes.
     ///
     /// # Errors
     /// A sentence: all ids are used up, or there are no random bytes.
@@ -81,7 +81,6 @@ impl KeyFile {
             return Err("all 255 key ids were given, and none is given twice: generate a new file and let the tokens of this one end".into());
         };
         let secret = Zeroizing::new(random.bytes().map_err(|error| error.to_string())?);
-        // What a human reads and writes is whole seconds.
         let active_from = Timestamp::from_unix_seconds(active_from.unix_seconds());
         self.last_id = id;
         self.keys.push(Entry { id: KeyId(id), active_from, secret });

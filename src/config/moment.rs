@@ -6,12 +6,15 @@ use toml::value::{Datetime, Offset};
 
 use crate::oauth::time::Timestamp;
 
+/// The last millisecond of year 9999: RFC 3339 writes years with four digits.
+const LAST: Timestamp = Timestamp::from_unix_millis(253_402_300_799_999);
+
 /// Reads a date with time and offset, such as `2026-11-23T10:00:00Z`. Fractions of a millisecond are dropped.
 pub(crate) fn parse(text: &str) -> Option<Timestamp> {
     from_toml(&text.parse().ok()?)
 }
 
-/// The moment of a TOML date; none where it lacks date, time or offset, or lies before 1970.
+/// The moment of a TOML date; none where it lacks date, time or offset, or lies before 1970 or, in UTC, after 9999.
 pub(crate) fn from_toml(datetime: &Datetime) -> Option<Timestamp> {
     let (date, time) = (datetime.date?, datetime.time?);
     let offset_minutes = match datetime.offset? {
@@ -22,7 +25,7 @@ pub(crate) fn from_toml(datetime: &Datetime) -> Option<Timestamp> {
     let minutes = (days * 24 + i64::from(time.hour)) * 60 + i64::from(time.minute) - offset_minutes;
     let nanoseconds = time.nanosecond.unwrap_or(0);
     let millis = (minutes * 60 + i64::from(time.second.unwrap_or(0))) * 1000 + i64::from(nanoseconds / 1_000_000);
-    u64::try_from(millis).ok().map(Timestamp::from_unix_millis)
+    u64::try_from(millis).ok().map(Timestamp::from_unix_millis).filter(|moment| *moment <= LAST)
 }
 
 /// Days from 1970-01-01 to a date of the Gregorian calendar. Years are counted from March, so that the leap day ends one.
@@ -33,9 +36,9 @@ fn days_since_epoch(year: i64, month: i64, day: i64) -> i64 {
     year * 365 + leap_days + day_of_year - 719_468
 }
 
-/// Writes a moment, in UTC, with milliseconds only where it has some.
+/// Writes a moment, in UTC, with milliseconds only where it has some; one after 9999 as the last of that year.
 pub fn format(moment: Timestamp) -> String {
-    let time = UNIX_EPOCH + Duration::from_millis(moment.unix_millis());
+    let time = UNIX_EPOCH + Duration::from_millis(moment.min(LAST).unix_millis());
     humantime::format_rfc3339(time).to_string()
 }
 
@@ -58,6 +61,14 @@ mod tests {
         {
             assert_eq!(parse(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn time_ends_with_year_9999() {
+        let last = "9999-12-31T23:59:59.999Z";
+        assert_eq!(parse(last), Some(LAST));
+        assert_eq!(parse("9999-12-31T23:59:59-00:01"), None);
+        assert_eq!(parse(&format(Timestamp::from_unix_millis(u64::MAX))), Some(LAST));
     }
 
     proptest! {

@@ -214,6 +214,17 @@ pub fn local_url(listened: &ListenAddress) -> String {
     }
 }
 
+impl LogRequests {
+    /// The word for it in the configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Failures => "failures",
+            Self::All => "all",
+        }
+    }
+}
+
 impl LogLevel {
     /// The word for it, as filters of `tracing` know it.
     pub fn as_str(self) -> &'static str {

@@ -103,7 +103,8 @@ impl Acceptor {
             true => usize::MAX - usize::try_from(worker.load().longest_idle_millis()).unwrap_or(usize::MAX),
             false => worker.load().connections(),
         };
-        self.workers.sort_by_key(order);
+        // Each asked once: what they say changes meanwhile, and a sort that sees two orders may panic.
+        self.workers.sort_by_cached_key(order);
         let Some(first) = self.workers.first() else { return false };
         let mut accepted = Accepted { stream, peer, ticket: self.ticket(first, source), in_place_of_idle: full };
         for worker in &self.workers {

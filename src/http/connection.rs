@@ -195,7 +195,7 @@ where
     })
     .await;
     if let Some(Err(error)) = ended {
-        tracing::debug!(%error, "HTTP/2 connection ended");
+        tracing::debug!(event = "warning", %error, "HTTP/2 connection ended");
     }
 }
 

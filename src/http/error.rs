@@ -217,6 +217,11 @@ impl Failure {
         response
     }
 
+    /// What is said of it to the caller.
+    pub(crate) fn sentence(self, endpoint: Endpoint) -> &'static str {
+        Face::of(self, endpoint).sentence
+    }
+
     /// What it counts as at the token endpoint.
     pub(crate) fn token_outcome(self) -> TokenOutcome {
         match self {

@@ -83,7 +83,7 @@ impl Notes {
         }
     }
 
-    /// Why it was refused, beyond what its client is told.
+    /// Why it was refused, beyond what its client is told; without it, what the client is told.
     pub(crate) fn reason(&mut self, reason: &'static str) {
         if let Some(line) = &mut self.line {
             line.reason = Some(reason);
@@ -92,7 +92,9 @@ impl Notes {
 
     /// A failure at `endpoint`, in the words of the endpoint.
     pub(crate) fn failure(&mut self, endpoint: Endpoint, failure: Failure) {
-        tracing::debug!(endpoint = endpoint.as_str(), ?failure, "request refused");
+        if let Some(line) = self.line.as_mut().filter(|line| line.reason.is_none()) {
+            line.reason = Some(failure.sentence(endpoint));
+        }
         self.outcome = match endpoint {
             Endpoint::Token => Outcome::Token(failure.token_outcome()),
             Endpoint::Introspect | Endpoint::AdminIntrospect => Outcome::Introspection(failure.introspection_outcome()),

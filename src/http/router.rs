@@ -94,7 +94,8 @@ impl Router {
     {
         let begun = Instant::now();
         let shared = &self.services.shared;
-        let mut notes = Notes::of(shared.log_requests, request.headers());
+        let log_requests = **shared.log_requests.load();
+        let mut notes = Notes::of(log_requests, request.headers());
         let (version, is_head) = (request.version(), request.method() == Method::HEAD);
 
         let route = self.route(request.uri().path());
@@ -112,7 +113,7 @@ impl Router {
         if is_head {
             leave_body_out(&mut reply);
         }
-        notes.close(&shared.metrics, endpoint, reply.status(), begun.elapsed(), shared.log_requests, peer);
+        notes.close(&shared.metrics, endpoint, reply.status(), begun.elapsed(), log_requests, peer);
         reply
     }
 

@@ -112,7 +112,7 @@ impl TestService {
             lifetime: Lifetime::from_seconds(3600),
             admin_token: ArcSwap::from_pointee(Some(Secret::new(ADMIN_TOKEN.as_bytes()))),
             limits,
-            log_requests: LogRequests::None,
+            log_requests: ArcSwap::from_pointee(LogRequests::None),
             clock,
             health,
             metrics,

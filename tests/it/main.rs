@@ -24,4 +24,5 @@ mod oauth2_crate;
 mod outage;
 mod readme;
 mod reload;
+mod reload_log;
 mod smoke;

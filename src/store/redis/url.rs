@@ -73,7 +73,7 @@ pub fn parse(text: &str) -> Result<ParsedUrl, UrlError> {
         "redis+sentinel" | "rediss+sentinel" | "redis+cluster" | "rediss+cluster" => {
             Err(refuse("Sentinel and Cluster are not spoken by this release; name one primary as redis://host:6379"))
         }
-        other => Err(refuse(format!("unknown scheme {other:?}; one of redis, rediss, redis+unix"))),
+        other => Err(refuse(format!("unknown scheme {other:?}; one of memory, redis, rediss, redis+unix"))),
     }
 }
 
@@ -231,7 +231,7 @@ mod tests {
             ("localhost:6379", "unknown scheme"),
             ("//h", "not a URL"),
             ("", "not a URL"),
-            ("http://h", "one of redis"),
+            ("http://h", "one of memory, redis"),
             ("redis://", "host is missing"),
             ("redis:///0", "host is missing"),
             ("redis://h/abc", "database is a number"),
