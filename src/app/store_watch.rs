@@ -1,6 +1,7 @@
 //! What the workers' stores report, told to metrics, health and the log.
 //!
-//! Invariant: a store that many workers lose at once is one line in the log, and one when all of them have it back.
+//! Invariant: a store that many workers lose at once is one line in the log, one for each other reason that comes after, and one
+//! when all of them have it back.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -34,8 +35,11 @@ impl StoreWatch {
 
 impl StoreObserver for StoreWatch {
     fn lost(&self, reason: &StoreLost) {
-        let first = self.reached.replace(false) && self.health.store_lost();
-        if first || (self.speaks && !self.health.ready()) {
+        let had_it = self.reached.replace(false);
+        let first = had_it && self.health.store_lost();
+        // Told once more of a store that is away: it is so for another reason now.
+        let for_another_reason = !had_it && self.speaks;
+        if first || for_another_reason {
             tracing::error!(event = "store_lost", reason = %reason, "the store cannot be used");
         }
         self.count();

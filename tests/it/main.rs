@@ -22,6 +22,7 @@ mod logs;
 mod metrics;
 mod oauth2_crate;
 mod outage;
+mod outage_reasons;
 mod readme;
 mod reload;
 mod reload_log;
