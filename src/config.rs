@@ -175,7 +175,7 @@ impl Effective {
         show::all(&self.settings)
     }
 
-    /// The configuration file and every file that an option's value was read from.
+    /// The configuration file and every file that an option's value stands in, readable or not.
     pub fn files(&self) -> Vec<PathBuf> {
         self.file.iter().cloned().chain(self.settings.files().map(Path::to_path_buf)).collect()
     }

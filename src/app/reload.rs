@@ -77,16 +77,16 @@ impl Reload {
 
     /// Of the options those that may change while the service runs: secrets, certificates, and what is logged.
     fn read_options(&mut self) {
-        let effective = match self.sources.read() {
-            Ok(effective) => effective,
-            Err(mistakes) => {
-                // The same file says what is logged.
-                self.count(ReloadSubject::Log, false);
-                return self.failed(ReloadSubject::Secrets, &mistakes);
-            }
-        };
-        warn(&effective.warnings);
+        let (effective, mistakes) = self.sources.read_all();
+        if !mistakes.is_empty() {
+            // A file that is named before it is there mends them by coming, one that went away by coming back.
+            self.option_files.watch_also(effective.files());
+            // The same file says what is logged.
+            self.count(ReloadSubject::Log, false);
+            return self.failed(ReloadSubject::Secrets, &mistakes);
+        }
         self.option_files.watch(effective.files());
+        warn(&effective.warnings);
         let config = effective.config;
         self.follow_log(&config.log);
         if let Err(error) = self.materials.stores.reload(&config.store) {
@@ -114,11 +114,12 @@ impl Reload {
     }
 
     fn read_clients(&mut self) {
-        let read = match self.clients_source.reload() {
+        let read = self.clients_source.reload();
+        self.clients_files.watch(self.clients_source.watched_paths());
+        let read = match read {
             Ok(read) => read,
             Err(mistakes) => return self.failed(ReloadSubject::Clients, &mistakes),
         };
-        self.clients_files.watch(self.clients_source.watched_paths());
         self.materials.clients.store(Arc::new(read.clients));
         warn(&read.warnings);
         let names = |ids: &[ClientId]| {

@@ -43,6 +43,8 @@ pub(crate) struct Setting {
 pub(crate) struct Settings {
     by_path: BTreeMap<&'static str, Setting>,
     spoiled: BTreeSet<&'static str>,
+    /// Files that hold a value, and could not be read.
+    unread: Vec<PathBuf>,
 }
 
 impl Settings {
@@ -111,15 +113,17 @@ impl Settings {
                 Err(what) => {
                     mistakes.push(Mistake::new(setting.origin.clone(), what));
                     self.by_path.remove(path);
+                    self.unread.push(file);
                     self.spoiled.extend(table::KEYS.iter().map(|key| key.path).filter(|known| *known == path));
                 }
             }
         }
     }
 
-    /// The files that values were read from.
+    /// The files that values were read from, or could not be.
     pub(crate) fn files(&self) -> impl Iterator<Item = &Path> {
-        self.by_path.values().filter_map(|setting| setting.read_from.as_deref())
+        let read = self.by_path.values().filter_map(|setting| setting.read_from.as_deref());
+        read.chain(self.unread.iter().map(PathBuf::as_path))
     }
 }
 

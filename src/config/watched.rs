@@ -3,7 +3,7 @@
 //! The caller polls, twice a second for a reload within two: a change counts once two polls in a row saw the same, so that a file is not
 //! read while somebody writes it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -58,6 +58,12 @@ impl Watched {
         let before = std::mem::take(&mut self.accepted);
         self.accepted = now.iter().map(|(path, new)| (path.clone(), before.get(path).unwrap_or(new).clone())).collect();
         self.seen = now;
+    }
+
+    /// Watches these files as well: what was bad may be mended there, or where it stood before.
+    pub fn watch_also(&mut self, paths: impl IntoIterator<Item = PathBuf>) {
+        let all: BTreeSet<PathBuf> = self.paths.drain(..).chain(paths).collect();
+        self.watch(all);
     }
 
     /// Whether something changed since it was last said to have: true once for each change.

@@ -25,5 +25,6 @@ mod outage;
 mod outage_reasons;
 mod readme;
 mod reload;
+mod reload_late;
 mod reload_log;
 mod smoke;
