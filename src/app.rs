@@ -84,6 +84,11 @@ pub fn run(loaded: Loaded, listening: impl FnOnce(&Listening)) -> Result<(), Run
         LogFormat::Json => Format::Json,
     };
     let log_level = logging::start(format, log.level.as_str()).map_err(|e| RunError::Configuration(e.to_string()))?;
+    // The message of a panic may hold what a request sent: the place alone is told.
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string);
+        tracing::error!(event = "warning", place, "a panic");
+    }));
     let runtime = worker::runtime()?;
     runtime.block_on(serve(loaded, log_level, listening))
 }

@@ -96,8 +96,19 @@ pub struct Loaded {
     pub clients_source: ClientsSource,
     /// What can hardly be meant: of the configuration, the keys and the clients.
     pub warnings: Vec<Warning>,
-    /// The files that stand behind the options themselves: the configuration file and every `*_file` with a secret.
-    pub option_files: Vec<PathBuf>,
+    /// What all of it was read from, watched since before it was read: no change is lost.
+    pub watched: WatchedFiles,
+}
+
+/// The files behind a running service.
+#[derive(Debug)]
+pub struct WatchedFiles {
+    /// The configuration file and every `*_file` with a secret.
+    pub options: Watched,
+    /// The clients file or folder and every secret file it names.
+    pub clients: Watched,
+    /// The key file, if there is one.
+    pub keys: Watched,
 }
 
 /// The name of the configuration file in the working folder.
@@ -190,6 +201,11 @@ pub fn load(sources: Sources, random: &Random, now: Timestamp) -> Result<Loaded,
     let config = &effective.config;
     let mut warnings = effective.warnings.clone();
 
+    let watched = WatchedFiles {
+        options: Watched::new(effective.files()),
+        clients: Watched::new([config.clients.file.clone()]),
+        keys: Watched::new(config.keys.file.clone()),
+    };
     let demo = if sources.dev.is_some() { clients::demo::registrations() } else { Vec::new() };
     let clients = ClientsSource::open(&config.clients.file, config.tokens.ttl_seconds_max, demo);
     let clients = clients.map_err(|found| mistakes.extend(found)).ok();
@@ -203,10 +219,11 @@ pub fn load(sources: Sources, random: &Random, now: Timestamp) -> Result<Loaded,
         (Some((clients_source, clients)), Some((keys, of_keys))) if mistakes.is_empty() => {
             warnings.extend(of_keys);
             warnings.extend(clients.warnings.iter().cloned());
-            let option_files = effective.files();
+            let mut watched = watched;
+            watched.clients.watch(clients_source.watched_paths());
             let (config, dev) = (effective.config, sources.dev);
             let keys = Arc::new(keys);
-            Ok(Loaded { config, dev, sources, keys, clients, clients_source, warnings, option_files })
+            Ok(Loaded { config, dev, sources, keys, clients, clients_source, warnings, watched })
         }
         _ => {
             mistakes.sort();

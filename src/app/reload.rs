@@ -13,7 +13,7 @@ use super::workers::Materials;
 use crate::config::clients::ClientsSource;
 use crate::config::keys_file::disk;
 use crate::config::options::{LogOptions, LogRequests as Requests};
-use crate::config::{Loaded, Mistake, Sources, Warning, Watched};
+use crate::config::{Loaded, Mistake, Sources, Warning, WatchedFiles};
 use crate::http::LogRequests;
 use crate::oauth::client::ClientId;
 use crate::oauth::keys::ServiceKeys;
@@ -30,10 +30,9 @@ const NAMES_MAX: usize = 100;
 pub(super) struct Reload {
     materials: Materials,
     sources: Sources,
-    option_files: Watched,
     clients_source: ClientsSource,
-    clients_files: Watched,
-    keys: Option<(PathBuf, Watched)>,
+    keys_file: Option<PathBuf>,
+    watched: WatchedFiles,
     log_level: LogLevel,
 }
 
@@ -41,9 +40,8 @@ impl Reload {
     /// Watches what `loaded` was read from.
     pub(super) fn new(loaded: Loaded, materials: Materials, log_level: LogLevel) -> Self {
         Self {
-            option_files: Watched::new(loaded.option_files),
-            clients_files: Watched::new(loaded.clients_source.watched_paths()),
-            keys: loaded.config.keys.file.map(|path| (path.clone(), Watched::new([path]))),
+            keys_file: loaded.config.keys.file,
+            watched: loaded.watched,
             sources: loaded.sources,
             clients_source: loaded.clients_source,
             materials,
@@ -63,13 +61,13 @@ impl Reload {
                 Err(RecvTimeoutError::Disconnected) => return,
             };
             // Each is looked at, so that after a hang-up no look finds the same change again.
-            if self.option_files.changed() | all {
+            if self.watched.options.changed() | all {
                 self.read_options();
             }
-            if self.clients_files.changed() | all {
+            if self.watched.clients.changed() | all {
                 self.read_clients();
             }
-            if self.keys.as_mut().is_some_and(|(_, watched)| watched.changed()) | all {
+            if self.watched.keys.changed() | all {
                 self.read_keys();
             }
         }
@@ -80,42 +78,44 @@ impl Reload {
         let (effective, mistakes) = self.sources.read_all();
         if !mistakes.is_empty() {
             // A file that is named before it is there mends them by coming, one that went away by coming back.
-            self.option_files.watch_also(effective.files());
+            self.watched.options.watch_also(effective.files());
             // The same file says what is logged.
             self.count(ReloadSubject::Log, false);
             return self.failed(ReloadSubject::Secrets, &mistakes);
         }
-        self.option_files.watch(effective.files());
+        self.watched.options.watch(effective.files());
         warn(&effective.warnings);
         let config = effective.config;
         self.follow_log(&config.log);
         if let Err(error) = self.materials.stores.reload(&config.store) {
             // Of what the store is opened with only the files of [store.tls] are read here.
+            self.count(ReloadSubject::Certificates, false);
             tracing::error!(event = "reload_failed", subject = ReloadSubject::Certificates.as_str(), "{error}");
-            return self.count(ReloadSubject::Certificates, false);
+            return;
         }
         self.count(ReloadSubject::Certificates, true);
         self.materials.shared.admin_token.store(Arc::new(config.admin.token));
-        tracing::info!(event = "reloaded", subject = ReloadSubject::Secrets.as_str(), "secrets of the configuration");
         self.count(ReloadSubject::Secrets, true);
+        tracing::info!(event = "reloaded", subject = ReloadSubject::Secrets.as_str(), "secrets of the configuration");
     }
 
     fn follow_log(&self, log: &LogOptions) {
         let subject = ReloadSubject::Log;
         let level = log.level.as_str();
         if let Err(error) = self.log_level.set(level) {
+            self.count(subject, false);
             tracing::error!(event = "reload_failed", subject = subject.as_str(), "{error}");
-            return self.count(subject, false);
+            return;
         }
         self.materials.shared.log_requests.store(Arc::new(log_requests(log.requests)));
         let requests = log.requests.as_str();
-        tracing::info!(event = "reloaded", subject = subject.as_str(), level, requests, "what is logged");
         self.count(subject, true);
+        tracing::info!(event = "reloaded", subject = subject.as_str(), level, requests, "what is logged");
     }
 
     fn read_clients(&mut self) {
         let read = self.clients_source.reload();
-        self.clients_files.watch(self.clients_source.watched_paths());
+        self.watched.clients.watch(self.clients_source.watched_paths());
         let read = match read {
             Ok(read) => read,
             Err(mistakes) => return self.failed(ReloadSubject::Clients, &mistakes),
@@ -127,6 +127,7 @@ impl Reload {
             shown.join(" ")
         };
         let diff = &read.diff;
+        self.count(ReloadSubject::Clients, read.mistakes.is_empty());
         // A file that was mended says so, though nothing differs from before the mistake.
         if !diff.is_empty() || read.mistakes.is_empty() {
             tracing::info!(
@@ -141,15 +142,13 @@ impl Reload {
                 diff.removed.len(),
             );
         }
-        if read.mistakes.is_empty() {
-            self.count(ReloadSubject::Clients, true);
-        } else {
+        if !read.mistakes.is_empty() {
             self.failed(ReloadSubject::Clients, &read.mistakes);
         }
     }
 
     fn read_keys(&mut self) {
-        let Some((path, _)) = &self.keys else { return };
+        let Some(path) = &self.keys_file else { return };
         match disk::load(path) {
             Ok((keys, warnings)) => {
                 warn(&warnings);
@@ -161,24 +160,20 @@ impl Reload {
                 };
                 let (added, removed) = (list(&now, &before), list(&before, &now));
                 self.materials.shared.keys.store(Arc::new(keys));
-                tracing::info!(
-                    event = "reloaded",
-                    subject = ReloadSubject::Keys.as_str(),
-                    added,
-                    removed,
-                    "service keys"
-                );
-                self.count(ReloadSubject::Keys, true);
+                let subject = ReloadSubject::Keys;
+                self.count(subject, true);
+                tracing::info!(event = "reloaded", subject = subject.as_str(), added, removed, "service keys");
             }
             Err(mistakes) => self.failed(ReloadSubject::Keys, &mistakes),
         }
     }
 
     fn failed(&self, subject: ReloadSubject, mistakes: &[Mistake]) {
+        // Counted first, here and above: whoever reads the line finds the metric true.
+        self.count(subject, false);
         for mistake in mistakes {
             tracing::error!(event = "reload_failed", subject = subject.as_str(), "{mistake}");
         }
-        self.count(subject, false);
     }
 
     fn count(&self, subject: ReloadSubject, successful: bool) {

@@ -13,7 +13,7 @@ use crate::clock::Clock;
 use crate::config::options::{Config, LimitsOptions};
 use crate::config::{ListenAddress, Loaded};
 use crate::http::Reach;
-use crate::http::listener::Listener;
+use crate::http::listener::{Listener, SocketGuard};
 use crate::http::open_files;
 use crate::http::{Limits, Shared};
 use crate::lifecycle::Health;
@@ -38,8 +38,8 @@ impl Sockets {
     /// One line that names the address and how to choose another.
     pub(super) fn bind(config: &Config) -> Result<Self, RunError> {
         Ok(Self {
-            public: bind(&config.public.listen, "--listen")?,
-            admin: bind(&config.admin.listen, "--admin-listen")?,
+            public: bind(&config.public.listen, SocketGuard::Umask, "--listen")?,
+            admin: bind(&config.admin.listen, SocketGuard::OwnerAndGroup, "--admin-listen")?,
             reach: match &config.admin.listen {
                 ListenAddress::Unix(_) => Reach::UnixSocket,
                 ListenAddress::Tcp(address) if address.ip().is_loopback() => Reach::Loopback,
@@ -60,10 +60,10 @@ impl Sockets {
     }
 }
 
-fn bind(address: &ListenAddress, flag: &str) -> Result<Listener, RunError> {
+fn bind(address: &ListenAddress, guard: SocketGuard, flag: &str) -> Result<Listener, RunError> {
     let bound = match address {
         ListenAddress::Tcp(address) => Listener::tcp(*address),
-        ListenAddress::Unix(path) => Listener::unix(path),
+        ListenAddress::Unix(path) => Listener::unix(path, guard),
     };
     bound.map_err(|error| {
         RunError::Refused(match error.kind() {

@@ -1,9 +1,9 @@
 //! Sockets to listen on: bound before anything is served, so that an address in use is said at once.
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::os::unix::fs::FileTypeExt;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
@@ -18,6 +18,15 @@ const BACKLOG: i32 = 1024;
 pub struct Listener {
     socket: Socket,
     file: Option<SocketFile>,
+}
+
+/// Who may connect to a unix socket, by its file's mode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SocketGuard {
+    /// Whom the process's umask lets.
+    Umask,
+    /// Of those only the owner and the group: for what needs no other proof.
+    OwnerAndGroup,
 }
 
 /// The file of a unix socket; removed when dropped.
@@ -62,10 +71,15 @@ impl Listener {
     ///
     /// # Errors
     /// As the system says; `AddrInUse` where somebody listens there, `AlreadyExists` where the file is no socket.
-    pub fn unix(path: &Path) -> io::Result<Self> {
+    pub fn unix(path: &Path, guard: SocketGuard) -> io::Result<Self> {
         remove_stale(path)?;
         let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
         socket.bind(&SockAddr::unix(path)?)?;
+        if guard == SocketGuard::OwnerAndGroup {
+            // Nobody can connect before it listens.
+            let mode = fs::metadata(path)?.permissions().mode();
+            fs::set_permissions(path, Permissions::from_mode(mode & 0o770))?;
+        }
         Self::listen(socket, Some(SocketFile(path.to_path_buf())))
     }
 
@@ -159,19 +173,27 @@ mod tests {
     fn a_stale_socket_file_is_removed_and_a_live_one_is_not() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("s");
-        let first = Listener::unix(&path).unwrap();
+        let first = Listener::unix(&path, SocketGuard::Umask).unwrap();
         assert!(first.address().is_none());
-        assert_eq!(Listener::unix(&path).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        assert_eq!(Listener::unix(&path, SocketGuard::Umask).unwrap_err().kind(), io::ErrorKind::AddrInUse);
         drop(first);
         assert!(!path.exists());
 
         drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
         assert!(path.exists());
-        drop(Listener::unix(&path).unwrap());
+        drop(Listener::unix(&path, SocketGuard::Umask).unwrap());
 
         fs::write(&path, "precious").unwrap();
-        assert_eq!(Listener::unix(&path).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(Listener::unix(&path, SocketGuard::Umask).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
         assert!(path.exists());
+    }
+
+    #[test]
+    fn a_guarded_socket_is_closed_to_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s");
+        let _listener = Listener::unix(&path, SocketGuard::OwnerAndGroup).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o007, 0);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::super::acceptor::{self, ConnectionLimits};
-use super::super::listener::Listener;
+use super::super::listener::{Listener, SocketGuard};
 use super::super::testing::{BILLING, TestService, get, limits, on_a_worker, post};
 use super::*;
 use crate::telemetry::labels;
@@ -163,7 +163,7 @@ async fn a_unix_socket_is_served_too() {
         let (queue, inbox) = queue();
         let limits = ConnectionLimits { connections_max: 10, per_source_max: 1 };
         let metrics = service.services.shared.metrics.clone();
-        let listener = Listener::unix(&path).unwrap();
+        let listener = Listener::unix(&path, SocketGuard::Umask).unwrap();
         let accepting =
             acceptor::accept(listener, labels::Listener::Public, limits, metrics, vec![queue], std::future::pending());
         let asking = async {
