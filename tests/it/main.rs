@@ -6,7 +6,6 @@
 // A test fails by panicking, tells by printing, and reads where its redis-server is.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr, clippy::disallowed_methods)]
 
-#[allow(dead_code, unused_imports)] // what the tests to come stand on
 mod harness;
 
 mod cli;
@@ -28,3 +27,5 @@ mod reload;
 mod reload_late;
 mod reload_log;
 mod smoke;
+mod stores;
+mod unique;

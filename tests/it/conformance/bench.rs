@@ -21,7 +21,7 @@ pub(crate) struct Bench {
     pub(crate) http: Http,
     pub(crate) store: Store,
     tokens: Vec<(&'static str, String)>,
-    redis: Option<RedisServer>,
+    pub(crate) redis: Option<RedisServer>,
     keys: TempDir,
 }
 

@@ -144,6 +144,14 @@ impl RedisServer {
         built.query(&mut self.connect()).unwrap_or_else(|error| panic!("{command}: {error}"))
     }
 
+    /// How often a command (in lower case) has run.
+    pub(crate) fn calls_of(&self, command: &str) -> u64 {
+        let statistics: String = self.run("INFO commandstats");
+        let start = format!("cmdstat_{command}:calls=");
+        let calls = statistics.lines().find_map(|line| line.strip_prefix(&start)?.split(',').next()?.parse().ok());
+        calls.unwrap_or(0)
+    }
+
     /// All keys.
     pub(crate) fn keys(&self) -> Vec<Vec<u8>> {
         self.run("KEYS *")

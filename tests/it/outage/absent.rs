@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::{Keys, expect_back, expect_no_waiting, expect_unavailable};
-use crate::harness::{ChaosProxy, RedisServer, TestServer};
+use crate::harness::{ChaosProxy, RedisServer, TestServer, until};
 
 /// The service starts without its store, says so, and becomes ready when the store is there.
 #[tokio::test]
@@ -38,6 +38,8 @@ async fn redis_outage_is_a_503_and_heals() {
     let billing = server.client("billing");
     let token = billing.request_token("invoices:read").await.expect_token();
 
+    let descriptors = async || server.metric("process_open_fds", &[]).await;
+    let descriptors_before = descriptors().await;
     for _ in 0..3 {
         chaos.cut().await;
         server.until_store_down().await;
@@ -49,6 +51,7 @@ async fn redis_outage_is_a_503_and_heals() {
         expect_back(&server, Instant::now()).await;
         server.resource_server("orders-api").introspect(&token).await.expect_active();
     }
+    until("no more open files than before", async || (descriptors().await <= descriptors_before).then_some(())).await;
     assert!(!server.events("store_lost").is_empty());
     assert!(!server.events("store_back").is_empty());
     // A change of state is a line, not each refused request.

@@ -97,6 +97,10 @@ pub(crate) async fn unavailable(bench: &Bench) {
 
 pub(crate) async fn a_thousand_times_the_same(bench: &Bench) {
     let token = bench.fresh().await;
+    let batches =
+        async || bench.server.metric("jeton_store_operation_duration_seconds_count", &["operation=\"find\""]).await;
+    let lookups = || bench.redis.as_ref().map_or(0, |redis| redis.calls_of("hget"));
+    let (batches_before, lookups_before) = (batches().await, lookups());
     let mut connections = tokio::task::JoinSet::new();
     for _ in 0..20 {
         let asker = bench.client("orders-api");
@@ -116,4 +120,7 @@ pub(crate) async fn a_thousand_times_the_same(bench: &Bench) {
     assert_eq!(answers.len(), 1000);
     answers[0].clone().expect_active();
     assert!(answers.iter().all(|answer| answer.status == 200 && answer.body == answers[0].body));
+    // Equal questions in one batch are asked once.
+    let asked = f64::from(u32::try_from(lookups() - lookups_before).unwrap());
+    assert!(asked <= batches().await - batches_before, "{asked} lookups");
 }

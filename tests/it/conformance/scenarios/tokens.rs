@@ -7,6 +7,7 @@ use data_encoding::BASE64URL_NOPAD;
 use crate::conformance::bench::Bench;
 use crate::harness::http1::Wire;
 use crate::harness::{Answer, TestServer};
+use crate::unique::chi_square;
 
 pub(crate) async fn only_registered_codes(bench: &Bench) {
     let billing = bench.client("billing");
@@ -20,7 +21,7 @@ pub(crate) async fn only_registered_codes(bench: &Bench) {
     }
 }
 
-/// Over the wire as many as fit in a moment; the library's own test draws ten million.
+/// Over the wire as many as fit in a moment; [`crate::unique`] draws a million in process.
 pub(crate) async fn no_two_are_equal(bench: &Bench) {
     const EACH: usize = 2000;
     let second_node = bench.sibling().start().await;
@@ -38,19 +39,10 @@ pub(crate) async fn no_two_are_equal(bench: &Bench) {
     }
     assert_eq!(tokens.iter().collect::<HashSet<_>>().len(), 2 * EACH);
     let bytes = tokens.iter().map(|token| BASE64URL_NOPAD.decode(&token.as_bytes()[3..]).unwrap());
-    let random: Vec<u8> = bytes.flat_map(|bytes| bytes[10..30].to_vec()).collect();
-    let squares = chi_square(&random);
-    // 255 degrees of freedom: outside of this once in some millions of runs.
+    let mut counts = [0; 256];
+    bytes.flat_map(|bytes| bytes[10..30].to_vec()).for_each(|byte| counts[usize::from(byte)] += 1);
+    let squares = chi_square(&counts);
     assert!((140.0..410.0).contains(&squares), "the bytes of tokens are not even: {squares}");
-}
-
-fn chi_square(bytes: &[u8]) -> f64 {
-    let mut counts = [0_u32; 256];
-    for &byte in bytes {
-        counts[usize::from(byte)] += 1;
-    }
-    let expected = f64::from(u32::try_from(bytes.len()).unwrap()) / 256.0;
-    counts.iter().map(|&count| (f64::from(count) - expected).powi(2) / expected).sum()
 }
 
 pub(crate) async fn a_life_as_long_as_said(bench: &Bench) {
