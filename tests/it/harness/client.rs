@@ -21,12 +21,6 @@ impl TestClient {
         self
     }
 
-    /// The same over HTTP/2.
-    pub(crate) fn over_http2(mut self) -> Self {
-        self.http = Http::Two;
-        self
-    }
-
     /// Asks for a token with this scope.
     pub(crate) async fn request_token(&self, scope: &str) -> Answer {
         self.send(&self.token_request(scope)).await

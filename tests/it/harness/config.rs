@@ -24,7 +24,6 @@ pub(crate) struct ServerBuilder {
     folder: TempDir,
     settings: Table,
     clients: String,
-    environment: Vec<(String, String)>,
     wants_keys: bool,
 }
 
@@ -34,7 +33,6 @@ impl ServerBuilder {
             folder: TempDir::with_prefix("jeton-").unwrap(),
             settings: Table::new(),
             clients: clients::fixture(),
-            environment: Vec::new(),
             wants_keys: false,
         };
         builder
@@ -97,12 +95,6 @@ impl ServerBuilder {
         self
     }
 
-    /// Sets an environment variable of the server.
-    pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
-        self.environment.push((name.to_owned(), value.to_owned()));
-        self
-    }
-
     /// Writes a file into the server's folder.
     pub(crate) fn file(self, name: &str, text: &str) -> Self {
         std::fs::write(self.folder.path().join(name), text).unwrap();
@@ -138,7 +130,7 @@ impl ServerBuilder {
         let config = self.write();
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_jeton"));
         super::cli::clean_environment(&mut command);
-        command.envs(self.environment).arg("serve").arg("--config").arg(config).current_dir(self.folder.path());
+        command.arg("serve").arg("--config").arg(config).current_dir(self.folder.path());
         let process = Process::spawn("jeton", &mut command);
         (self.folder, process)
     }

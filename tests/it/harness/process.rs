@@ -30,11 +30,6 @@ impl Process {
         Self { name, child, lines, readers }
     }
 
-    /// Its process id.
-    pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
     /// All that it has printed so far, both outputs, line by line.
     pub(crate) fn lines(&self) -> Vec<String> {
         self.lines.lock().unwrap().clone()

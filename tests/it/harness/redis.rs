@@ -18,6 +18,7 @@ pub(crate) struct RedisServer {
     port: u16,
     arguments: Vec<String>,
     user: Option<(String, String)>,
+    tls_port: Option<String>,
     process: Option<Process>,
 }
 
@@ -45,6 +46,24 @@ impl RedisServer {
         server
     }
 
+    /// One that is reached over TLS, as `localhost`, with this certificate and key; also plainly, for the test itself.
+    pub(crate) async fn start_with_tls(certificate_pem: &str, private_key_pem: &str) -> Self {
+        let mut server = Self::prepared(&[]);
+        let path = |name: &str| server.folder.path().join(name).to_str().unwrap().to_owned();
+        std::fs::write(path("redis.crt"), certificate_pem).unwrap();
+        std::fs::write(path("redis.key"), private_key_pem).unwrap();
+        let tls_port = ports::free().to_string();
+        let files = ["--tls-cert-file", &path("redis.crt"), "--tls-key-file", &path("redis.key")];
+        server.arguments = [&["--tls-auth-clients", "no", "--tls-port", &tls_port], files.as_slice()]
+            .concat()
+            .into_iter()
+            .map(str::to_owned)
+            .collect();
+        server.tls_port = Some(tls_port);
+        server.start_again().await;
+        server
+    }
+
     /// Reserves its port and folder, and starts nothing: a Redis that is not there.
     pub(crate) fn absent() -> Self {
         Self::prepared(&[])
@@ -53,7 +72,7 @@ impl RedisServer {
     fn prepared(arguments: &[&str]) -> Self {
         let folder = TempDir::with_prefix("jeton-redis-").unwrap();
         let arguments = arguments.iter().map(|&argument| argument.to_owned()).collect();
-        Self { folder, port: ports::free(), arguments, user: None, process: None }
+        Self { folder, port: ports::free(), arguments, user: None, tls_port: None, process: None }
     }
 
     /// Starts it (again) on the same port, in the same folder, and waits until it answers.
@@ -106,6 +125,11 @@ impl RedisServer {
     /// `redis://…`
     pub(crate) fn url(&self) -> String {
         self.url_at(self.port)
+    }
+
+    /// `rediss://…`
+    pub(crate) fn tls_url(&self) -> String {
+        format!("rediss://localhost:{}", self.tls_port.as_ref().expect("it has no TLS"))
     }
 
     /// The URL of the same server seen through another port of loopback.

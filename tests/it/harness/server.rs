@@ -164,11 +164,6 @@ impl TestServer {
         self.folder.path()
     }
 
-    /// Its process id.
-    pub(crate) fn pid(&self) -> u32 {
-        self.process.pid()
-    }
-
     /// Replaces one of its files as an editor would: another file, then a rename.
     pub(crate) fn write(&self, name: &str, text: &str) {
         let fresh = self.folder.path().join(format!("{name}.new"));
@@ -180,6 +175,12 @@ impl TestServer {
     pub(crate) fn signal(&mut self, signal: Signal) {
         self.end_is_expected |= signal == Signal::TERM || signal == Signal::INT;
         self.process.signal(signal);
+    }
+
+    /// Kills it with SIGKILL.
+    pub(crate) fn kill(&mut self) {
+        self.end_is_expected = true;
+        self.process.kill();
     }
 
     /// Waits until it ends after a [`TestServer::signal`] that asks for it.

@@ -82,3 +82,29 @@ async fn emptied_on_a_live_connection_it_serves_new_tokens() {
     fresh.until_store_up().await;
     fresh.resource_server("orders-api").introspect(&token).await.expect_active();
 }
+
+/// jeton itself is killed: nothing that it acknowledged is lost, nothing that it revoked comes back.
+#[tokio::test]
+async fn killed_itself_it_loses_and_revives_nothing() {
+    let redis = RedisServer::start().await;
+    let keys = Keys::new();
+    let node = || TestServer::builder().with_keys(&keys.file()).with_redis(&redis);
+    for _ in 0..3 {
+        let mut server = node().start().await;
+        server.until_store_up().await;
+        let load = Load::on(&server, 8);
+        load.until_answered(200).await;
+        server.kill();
+        let journal = load.until_ended().await;
+
+        let next = node().start().await;
+        next.until_store_up().await;
+        let orders_api = next.resource_server("orders-api");
+        for token in &journal.live {
+            orders_api.introspect(token).await.expect_active();
+        }
+        for token in &journal.revoked {
+            orders_api.introspect(token).await.expect_inactive();
+        }
+    }
+}
