@@ -12,7 +12,7 @@
 pub mod acceptor;
 pub(crate) mod activity;
 pub(crate) mod body;
-pub(crate) mod connection;
+pub mod connection;
 pub mod connections;
 pub(crate) mod endpoints;
 pub(crate) mod error;

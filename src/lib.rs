@@ -9,7 +9,7 @@ pub mod config;
 
 // The composition root, and the thread that serves.
 pub mod app;
-mod worker;
+pub mod worker;
 
 // The rooms, from the socket down.
 pub mod http;

@@ -38,19 +38,15 @@ const BATCH_MAX: usize = 256;
 
 /// The actors of one thread, and the set of its tasks.
 #[derive(Debug)]
-pub(crate) struct House {
-    pub(crate) services: Services,
+pub struct House {
+    /// What its endpoints work with.
+    pub services: Services,
     tasks: JoinSet<Result<(), CrashLoop>>,
 }
 
 impl House {
     /// Starts the actors of this thread on `store`. To be called within a [`LocalRuntime`].
-    pub(crate) fn open<S: TokenStore>(
-        store: S,
-        clients: Arc<ArcSwap<Clients>>,
-        random: Random,
-        shared: Arc<Shared>,
-    ) -> Self {
+    pub fn open<S: TokenStore>(store: S, clients: Arc<ArcSwap<Clients>>, random: Random, shared: Arc<Shared>) -> Self {
         let around = Surroundings {
             deadlines: Deadlines::default(),
             metrics: shared.metrics.clone(),
@@ -106,7 +102,7 @@ impl House {
 ///
 /// # Errors
 /// Where the operating system gives no poll descriptor.
-pub(crate) fn runtime() -> io::Result<LocalRuntime> {
+pub fn runtime() -> io::Result<LocalRuntime> {
     Builder::new_current_thread().enable_all().build_local(LocalOptions::default())
 }
 

@@ -23,7 +23,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinSet;
 
 use super::PeerIdentity;
-use super::activity::{Activity, Order, Underway};
+use super::activity::{Activity, CoarseClock, Order, Underway};
 use super::io::{Protocol, Watched};
 use super::notes;
 use super::router::{HEADERS_MAX, Router};
@@ -61,6 +61,14 @@ where
         Some(Ok(Some(Protocol::Http2))) => serve_http2(stream, peer, router, activity.clone()).await,
         Some(Ok(None) | Err(_)) | None => {}
     }
+}
+
+/// Serves one connection to its end that no worker sweeps, so no timer ends it: for a stream within the process.
+pub async fn serve_unswept<S>(stream: S, router: Rc<Router>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+{
+    serve(stream, PeerIdentity::default(), router, Activity::new(CoarseClock::default(), None)).await;
 }
 
 /// Says that the connection has ended, by a panic too.

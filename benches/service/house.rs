@@ -1,0 +1,162 @@
+//! A worker's house on the embedded store with connections that are pipes of memory, and the requests of its two clients.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use jeton::actors::Deadline;
+use jeton::clock::Clock;
+use jeton::http::router::Router;
+use jeton::http::{Limits, LogRequests, Shared, connection};
+use jeton::lifecycle::Health;
+use jeton::oauth::client::{AuthMethod, Client, ClientId, Clients, IntrospectionRight, Registration};
+use jeton::oauth::grant::{Grant, GrantParts};
+use jeton::oauth::keys::{KeyId, ServiceKey, ServiceKeys};
+use jeton::oauth::metadata::Issuer;
+use jeton::oauth::scope::Scope;
+use jeton::oauth::secret::{Secret, SecretHash};
+use jeton::oauth::time::{Lifetime, Timestamp};
+use jeton::random::Random;
+use jeton::store::memory::MemoryStore;
+use jeton::telemetry::exporter::Exporter;
+use jeton::worker::House;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+/// More than any request or answer here.
+const PIPE_BYTES: usize = 16 * 1024;
+const AUDIENCE: &str = "https://api.example.com";
+const CLIENT: &str = "billing-worker";
+const RESOURCE_SERVER: &str = "orders-api";
+const SECRET: &str = "Yz9mQ2tXc1RkR3ZKbkx3aEZpUHVBb0VyQ3lCZU1qU2s";
+
+pub(crate) struct InProcess {
+    pub(crate) house: House,
+    connections: Vec<DuplexStream>,
+    /// Whether answers have been seen to say what they should.
+    seen: bool,
+    /// Ends the connections with the house.
+    _serving: JoinSet<()>,
+}
+
+impl InProcess {
+    /// Opens the house with so many connections. To be called within a local runtime.
+    pub(crate) async fn open(connections: usize) -> Self {
+        let clients = Arc::new(ArcSwap::from_pointee(Clients::new([
+            Client::new(registration(CLIENT, IntrospectionRight::default())),
+            Client::new(registration(RESOURCE_SERVER, IntrospectionRight::Audiences(vec![AUDIENCE.to_owned()]))),
+        ])));
+        let store = MemoryStore::new(u64::MAX, Clock::System, Random::system());
+        let house = House::open(store.handle(), clients, Random::system(), Arc::new(shared()));
+        let router = Router::public(house.services.clone());
+        let mut serving = JoinSet::new();
+        let open = |_| {
+            let (ours, theirs) = duplex(PIPE_BYTES);
+            serving.spawn_local(connection::serve_unswept(theirs, router.clone()));
+            ours
+        };
+        let connections = (0..connections).map(open).collect();
+        Self { house, connections, seen: false, _serving: serving }
+    }
+
+    /// Asks on every connection, then reads every answer, which must be 200 and, the first time, hold `member`.
+    pub(crate) async fn exchange<'a>(&mut self, request: impl Fn(usize) -> &'a [u8], member: &str) {
+        for (index, connection) in self.connections.iter_mut().enumerate() {
+            connection.write_all(request(index)).await.unwrap();
+        }
+        for connection in &mut self.connections {
+            // An answer is written in one piece, so a pipe that is large enough gives it in one.
+            let mut answer = [0; 2048];
+            let read = connection.read(&mut answer).await.unwrap();
+            let answer = &answer[..read];
+            assert!(answer.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(answer));
+            assert!(self.seen || String::from_utf8_lossy(answer).contains(member));
+        }
+        self.seen = true;
+    }
+}
+
+pub(crate) fn deadline() -> Deadline {
+    Deadline::after(Instant::now(), Duration::from_secs(10))
+}
+
+pub(crate) fn grant() -> Arc<Grant> {
+    Grant::new(GrantParts {
+        audience: vec![AUDIENCE.to_owned()],
+        claims: serde_json::Map::new(),
+        client_id: ClientId::new(CLIENT),
+        scope: Scope::parse("invoices:read invoices:write").unwrap(),
+        subject: CLIENT.to_owned(),
+    })
+}
+
+pub(crate) fn token_request() -> String {
+    request("/oauth2/token", CLIENT, "grant_type=client_credentials")
+}
+
+pub(crate) fn introspection_request(token: &str) -> String {
+    request("/oauth2/introspect", RESOURCE_SERVER, &format!("token={token}"))
+}
+
+fn request(path: &str, client: &str, body: &str) -> String {
+    let basic = data_encoding::BASE64.encode(format!("{client}:{SECRET}").as_bytes());
+    format!(
+        "POST {path} HTTP/1.1\r\nhost: 127.0.0.1:4444\r\nauthorization: Basic {basic}\r\n\
+         content-type: application/x-www-form-urlencoded\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+fn registration(id: &str, introspection: IntrospectionRight) -> Registration {
+    Registration {
+        client_id: ClientId::new(id),
+        client_name: None,
+        secrets: vec![SecretHash::of(&Secret::new(SECRET.as_bytes()))],
+        auth_method: AuthMethod::ClientSecretBasic,
+        strict_auth_method: false,
+        scope: Scope::parse("invoices:read invoices:write").unwrap(),
+        default_scope: None,
+        audience: vec![AUDIENCE.to_owned()],
+        default_audience: None,
+        access_token_ttl_seconds: None,
+        subject: None,
+        claims: serde_json::Map::new(),
+        not_before: None,
+        disabled: false,
+        client_credentials: true,
+        introspection,
+    }
+}
+
+fn shared() -> Shared {
+    let key = ServiceKey::new(KeyId(1), Timestamp::from_unix_seconds(0), &[7; 32]);
+    let health = Health::new(1);
+    health.store_found();
+    Shared {
+        keys: Arc::new(ArcSwap::from_pointee(ServiceKeys::new(vec![key]).unwrap())),
+        issuer: Issuer::parse("http://127.0.0.1:4444", false).unwrap(),
+        token_prefix: "jt".into(),
+        lifetime: Lifetime::from_seconds(3600),
+        admin_token: ArcSwap::from_pointee(None),
+        limits: limits(),
+        log_requests: ArcSwap::from_pointee(LogRequests::None),
+        clock: Clock::System,
+        health: Arc::new(health),
+        metrics: Arc::new(Exporter::new("0", "0").register(1)),
+        failures: Arc::default(),
+    }
+}
+
+fn limits() -> Limits {
+    Limits {
+        body_bytes_max: 16_384,
+        connections_max: 1000,
+        connections_per_source_max: 0,
+        request_deadline: Duration::from_secs(1),
+        header_timeout: Duration::from_secs(5),
+        body_timeout: Duration::from_secs(5),
+        idle_timeout: Duration::from_secs(620),
+        connection_age: Duration::ZERO,
+    }
+}
