@@ -200,7 +200,7 @@ mod tests {
             (displayed_secrets, "impl Serialize for Token {}"),
             (marks, concat!("// TO", "DO: later")),
             (marks, concat!("/* FIX", "ME */")),
-            (marks, "fn f() { todo!() }"),
+            (marks, concat!("fn f() { to", "do!() }")),
         ];
         for (check, text) in bad {
             assert_eq!(count(check, text), 1, "{text}");
@@ -218,7 +218,7 @@ mod tests {
             (metric_names, "const A: &str = \"jeton\";"),
             (wildcard_faces, "fn f() { match a { A => 1, B(_) => 2 } }"),
             (displayed_secrets, "impl fmt::Display for SecretError {} impl fmt::Debug for Secret {}"),
-            (marks, "// what is to do; TODOS is no mark"),
+            (marks, concat!("// what is to do; TO", "DOS is no mark")),
         ];
         for (check, text) in good {
             assert_eq!(count(check, text), 0, "{text}");
@@ -227,7 +227,7 @@ mod tests {
 
     #[test]
     fn a_path_of_a_machine_is_a_breach() {
-        let bad = ("README.md".to_owned(), format!("see /{}/jeton\nand {}", "root", concat!("../shared/", "design")));
+        let bad = ("README.md".to_owned(), format!("see /{}/jeton\nand {}", "root", concat!("../sha", "red/design")));
         assert_eq!(outside_names(&[bad]).len(), 2);
     }
 }

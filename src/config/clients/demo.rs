@@ -1,8 +1,6 @@
 //! The clients of `--dev`. Their secrets are known to everybody.
 
-use serde_json::Map;
-
-use crate::oauth::client::{AuthMethod, ClientId, IntrospectionRight, Registration};
+use crate::oauth::client::{ClientId, IntrospectionRight, Registration};
 use crate::oauth::scope::Scope;
 use crate::oauth::secret::{Secret, SecretHash};
 
@@ -35,21 +33,7 @@ pub fn registrations() -> Vec<Registration> {
 
 fn plain(id: &str, secret: &str) -> Registration {
     Registration {
-        client_id: ClientId::new(id),
-        client_name: None,
         secrets: vec![SecretHash::of(&Secret::new(secret.as_bytes()))],
-        auth_method: AuthMethod::default(),
-        strict_auth_method: false,
-        scope: Scope::default(),
-        default_scope: None,
-        audience: Vec::new(),
-        default_audience: None,
-        access_token_ttl_seconds: None,
-        subject: None,
-        claims: Map::new(),
-        not_before: None,
-        disabled: false,
-        client_credentials: true,
-        introspection: IntrospectionRight::OwnOnly,
+        ..Registration::new(ClientId::new(id))
     }
 }
