@@ -6,7 +6,7 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use divan::Bencher;
-use jeton::oauth::client::{AuthMethod, Client, ClientId, IntrospectionRight, Registration};
+use jeton::oauth::client::{Client, ClientId, Registration};
 use jeton::oauth::credentials::{Endpoint, PresentedCredentials};
 use jeton::oauth::form::Form;
 use jeton::oauth::grant::Grant;
@@ -40,22 +40,10 @@ fn basic() -> String {
 
 fn client() -> Client {
     Client::new(Registration {
-        client_id: ClientId::new("billing-worker"),
-        client_name: None,
         secrets: vec![SecretHash::of(&Secret::new(SECRET.as_bytes()))],
-        auth_method: AuthMethod::ClientSecretBasic,
-        strict_auth_method: false,
         scope: Scope::parse("invoices:read invoices:write").unwrap(),
-        default_scope: None,
         audience: vec!["https://api.example.com".to_owned()],
-        default_audience: None,
-        access_token_ttl_seconds: None,
-        subject: None,
-        claims: serde_json::Map::new(),
-        not_before: None,
-        disabled: false,
-        client_credentials: true,
-        introspection: IntrospectionRight::default(),
+        ..Registration::new(ClientId::new("billing-worker"))
     })
 }
 

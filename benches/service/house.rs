@@ -9,7 +9,7 @@ use jeton::clock::Clock;
 use jeton::http::router::Router;
 use jeton::http::{Limits, LogRequests, Shared, connection};
 use jeton::lifecycle::Health;
-use jeton::oauth::client::{AuthMethod, Client, ClientId, Clients, IntrospectionRight, Registration};
+use jeton::oauth::client::{Client, ClientId, Clients, IntrospectionRight, Registration};
 use jeton::oauth::grant::{Grant, GrantParts};
 use jeton::oauth::keys::{KeyId, ServiceKey, ServiceKeys};
 use jeton::oauth::metadata::Issuer;
@@ -110,22 +110,11 @@ fn request(path: &str, client: &str, body: &str) -> String {
 
 fn registration(id: &str, introspection: IntrospectionRight) -> Registration {
     Registration {
-        client_id: ClientId::new(id),
-        client_name: None,
         secrets: vec![SecretHash::of(&Secret::new(SECRET.as_bytes()))],
-        auth_method: AuthMethod::ClientSecretBasic,
-        strict_auth_method: false,
         scope: Scope::parse("invoices:read invoices:write").unwrap(),
-        default_scope: None,
         audience: vec![AUDIENCE.to_owned()],
-        default_audience: None,
-        access_token_ttl_seconds: None,
-        subject: None,
-        claims: serde_json::Map::new(),
-        not_before: None,
-        disabled: false,
-        client_credentials: true,
         introspection,
+        ..Registration::new(ClientId::new(id))
     }
 }
 

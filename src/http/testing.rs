@@ -14,7 +14,7 @@ use super::{Limits, LogRequests, PeerIdentity, Reach, Services, Shared, connecti
 use crate::actors::testing::{Actors, BreakableStore};
 use crate::clock::Clock;
 use crate::lifecycle::Health;
-use crate::oauth::client::{AuthMethod, Client, ClientId, Clients, IntrospectionRight, Registration};
+use crate::oauth::client::{Client, ClientId, Clients, IntrospectionRight, Registration};
 use crate::oauth::keys::{KeyId, ServiceKey, ServiceKeys};
 use crate::oauth::metadata::Issuer;
 use crate::oauth::scope::Scope;
@@ -68,22 +68,10 @@ pub(crate) fn limits() -> Limits {
 
 fn registration(id: &str) -> Registration {
     Registration {
-        client_id: ClientId::new(id),
-        client_name: None,
         secrets: vec![SecretHash::of(&Secret::new(format!("{id}-secret").as_bytes()))],
-        auth_method: AuthMethod::default(),
-        strict_auth_method: false,
         scope: Scope::parse("read write").unwrap(),
-        default_scope: None,
         audience: vec!["api".into()],
-        default_audience: None,
-        access_token_ttl_seconds: None,
-        subject: None,
-        claims: serde_json::Map::new(),
-        not_before: None,
-        disabled: false,
-        client_credentials: true,
-        introspection: IntrospectionRight::OwnOnly,
+        ..Registration::new(ClientId::new(id))
     }
 }
 

@@ -8,22 +8,11 @@ use super::*;
 fn registration() -> Registration {
     let scope = |text| Scope::parse(text).unwrap();
     Registration {
-        client_id: ClientId::new("billing"),
-        client_name: None,
-        secrets: vec![],
-        auth_method: AuthMethod::default(),
-        strict_auth_method: false,
         scope: scope("read write admin"),
         default_scope: Some(scope("read")),
         audience: vec!["urn:b:1".into(), "https://a.example/x?y=1".into(), "plain".into()],
         default_audience: Some(vec!["plain".into()]),
-        access_token_ttl_seconds: None,
-        subject: None,
-        claims: Map::new(),
-        not_before: None,
-        disabled: false,
-        client_credentials: true,
-        introspection: IntrospectionRight::OwnOnly,
+        ..Registration::new(ClientId::new("billing"))
     }
 }
 

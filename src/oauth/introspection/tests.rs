@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use super::super::client::{AuthMethod, ClientId, Registration};
+use super::super::client::{ClientId, Registration};
 use super::super::grant::GrantParts;
 use super::super::keys::{KeyId, ServiceKey};
 use super::super::scope::Scope;
@@ -13,24 +13,7 @@ use super::super::token::{Page, Token};
 use super::*;
 
 fn registration(id: &str, introspection: IntrospectionRight) -> Registration {
-    Registration {
-        client_id: ClientId::new(id),
-        client_name: None,
-        secrets: vec![],
-        auth_method: AuthMethod::default(),
-        strict_auth_method: false,
-        scope: Scope::default(),
-        default_scope: None,
-        audience: vec![],
-        default_audience: None,
-        access_token_ttl_seconds: None,
-        subject: None,
-        claims: Map::new(),
-        not_before: None,
-        disabled: false,
-        client_credentials: true,
-        introspection,
-    }
+    Registration { introspection, ..Registration::new(ClientId::new(id)) }
 }
 
 fn caller(introspection: IntrospectionRight) -> Client {
