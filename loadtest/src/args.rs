@@ -24,6 +24,8 @@ pub(crate) enum Command {
     Baseline(BaselineArgs),
     /// Start jeton on each store and the baseline, drive them in turns, and print what each costs over the baseline
     Turns(TurnsArgs),
+    /// Compare the JSON of two runs, or of two sets of turns: ratios of B over A
+    Compare(CompareArgs),
 }
 
 #[derive(Args, Debug)]
@@ -82,15 +84,20 @@ pub(crate) struct RunArgs {
     /// Requests under way at once on each HTTP/2 connection
     #[arg(long, default_value_t = 1, requires = "http2", value_parser = at_least_one)]
     pub(crate) streams: usize,
+    /// A new connection for each request, so many at once
+    #[arg(long, conflicts_with = "streams")]
+    pub(crate) new_connections: bool,
     /// Process of the service, for its CPU time a request
     #[arg(long, value_name = "PID")]
     pub(crate) server_pid: Option<u32>,
     /// Process of its Redis, likewise
     #[arg(long, value_name = "PID")]
     pub(crate) redis_pid: Option<u32>,
-    /// Write the result as JSON to this file (`-`: to standard output, in place of the text)
-    #[arg(long, value_name = "FILE")]
-    pub(crate) json: Option<PathBuf>,
+    /// Metrics of the service, for the sizes of its batches to its store
+    #[arg(long, value_name = "http://HOST:PORT/metrics")]
+    pub(crate) metrics_url: Option<String>,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
     /// Path of the token endpoint
     #[arg(long, default_value = "/oauth2/token")]
     pub(crate) token_path: String,
@@ -145,9 +152,27 @@ pub(crate) struct TurnsArgs {
     /// Core of load and Redis
     #[arg(long, default_value_t = 1)]
     pub(crate) load_core: usize,
-    /// Write every turn's figures as JSON to this file
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct CompareArgs {
+    /// JSON of `run` or `turns`
+    pub(crate) a: PathBuf,
+    /// JSON of another
+    pub(crate) b: PathBuf,
+}
+
+/// Where findings go beside the terminal, and what they say of their origin.
+#[derive(Args, Debug)]
+pub(crate) struct OutputArgs {
+    /// Write everything as JSON to this file (`-`: to standard output, in place of the text)
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
+    /// What was measured: a commit, to be shown in the report
+    #[arg(long, value_name = "COMMIT")]
+    pub(crate) commit: Option<String>,
 }
 
 fn at_least_one(text: &str) -> Result<usize, String> {

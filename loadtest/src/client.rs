@@ -16,6 +16,16 @@ pub(crate) enum AuthMethod {
     Body,
 }
 
+impl AuthMethod {
+    /// As registered for RFC 7591.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Basic => "client_secret_basic",
+            Self::Body => "client_secret_post",
+        }
+    }
+}
+
 /// What a client adds to each of its requests, encoded once. Of the two one is empty.
 #[derive(Clone)]
 pub(crate) struct Credential {

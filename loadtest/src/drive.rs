@@ -5,57 +5,30 @@
 //! - CPU times are read at the window's two ends, and only what is answered between them is counted.
 
 mod asker;
+mod plan;
 mod stage;
 mod thread;
 
 use std::sync::{Arc, mpsc};
 use std::thread as os_thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::client::Credential;
 use crate::cpu::CpuMeter;
 use crate::failure::{Context, Failure};
-use crate::operation::Shares;
 use crate::pace::{self, Pace};
-use crate::request::Endpoint;
-use crate::stock::InactiveShares;
+use crate::scrape::{self, Batches, Metrics};
 use crate::tally::Tally;
-use crate::target::Target;
+pub(crate) use plan::Plan;
 use stage::{Stage, StageCell};
 use thread::Seat;
 
-/// Everything a run needs to know.
-#[derive(Clone, Debug)]
-pub(crate) struct Plan {
-    pub(crate) target: Arc<Target>,
-    /// By operation as index.
-    pub(crate) endpoints: [Endpoint; 3],
-    /// Who asks for tokens and revokes them; one at least.
-    pub(crate) clients: Vec<Credential>,
-    /// Who introspects; one at least.
-    pub(crate) introspectors: Vec<Credential>,
-    pub(crate) shares: Shares,
-    pub(crate) inactive: InactiveShares,
-    /// Live tokens to hold before the run begins, where it names tokens.
-    pub(crate) tokens: usize,
-    pub(crate) connections: usize,
-    /// At most as many as connections.
-    pub(crate) threads: usize,
-    /// `None`: HTTP/1.1. Else HTTP/2 with so many streams asking on each connection.
-    pub(crate) http2_streams: Option<usize>,
-    pub(crate) warmup: Duration,
-    pub(crate) duration: Duration,
-    /// The window also ends after so many requests.
-    pub(crate) requests_max: Option<u64>,
-    /// `None`: closed loop. Else arrivals a second.
-    pub(crate) rate: Option<f64>,
-}
-
-/// Whose CPU time is read.
+/// Whose CPU time is read, and whose metrics.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Watched {
     pub(crate) server: Option<CpuMeter>,
     pub(crate) redis: Option<CpuMeter>,
+    /// The service's metrics, for the sizes of its batches.
+    pub(crate) metrics: Option<Metrics>,
 }
 
 /// CPU time within the window.
@@ -67,11 +40,18 @@ pub(crate) struct CpuUse {
     pub(crate) load: Option<Duration>,
 }
 
+struct Window {
+    elapsed: Duration,
+    cpu: CpuUse,
+    batches: Batches,
+}
+
 #[derive(Debug)]
 pub(crate) struct Outcome {
     pub(crate) elapsed: Duration,
     pub(crate) tally: Tally,
     pub(crate) cpu: CpuUse,
+    pub(crate) batches: Batches,
 }
 
 /// How often the end of the window is looked for.
@@ -103,24 +83,19 @@ pub(crate) fn run(plan: Plan, watched: &Watched) -> Result<Outcome, Failure> {
         prepared.and_then(|()| window(&plan, &stage, watched, || threads.iter().all(|thread| thread.is_finished())));
     stage.set(Stage::Over);
 
-    let mut tally = Tally::new()?;
+    let mut tally = Tally::new(plan.slice())?;
     for thread in threads {
         tally.merge(&thread.join().map_err(|_| Failure::new("a load thread panicked"))??)?;
     }
     if let Some(pacer) = pacer {
         pacer.join().map_err(|_| Failure::new("the pacer panicked"))?;
     }
-    let (elapsed, cpu) = window?;
-    Ok(Outcome { elapsed, tally, cpu })
+    let Window { elapsed, cpu, batches } = window?;
+    Ok(Outcome { elapsed, tally, cpu, batches })
 }
 
 /// Warms up, opens the window, and closes it when its time is over or all threads have asked what they may.
-fn window(
-    plan: &Plan,
-    stage: &StageCell,
-    watched: &Watched,
-    finished: impl Fn() -> bool,
-) -> Result<(Duration, CpuUse), Failure> {
+fn window(plan: &Plan, stage: &StageCell, watched: &Watched, finished: impl Fn() -> bool) -> Result<Window, Failure> {
     stage.set(Stage::WarmUp);
     os_thread::sleep(plan.warmup);
     let own = CpuMeter::own().ok();
@@ -129,9 +104,11 @@ fn window(
         let redis = watched.redis.as_ref().map(CpuMeter::read).transpose()?;
         Ok((server, redis, own.as_ref().and_then(|meter| meter.read().ok())))
     };
+    // Outside the readings of CPU time: a scrape costs the service some.
+    let batches = || watched.metrics.as_ref().map_or(Ok(Batches::new()), Metrics::read);
+    let batches_before = batches()?;
     let before = read().context(|| "before the window".to_owned())?;
-    let started = Instant::now();
-    stage.set(Stage::Measuring);
+    let started = stage.measure();
     while !finished() {
         let left = plan.duration.saturating_sub(started.elapsed());
         if left.is_zero() {
@@ -144,5 +121,5 @@ fn window(
     let after = read().context(|| "after the window".to_owned())?;
     let used = |after: Option<Duration>, before: Option<Duration>| Some(after?.saturating_sub(before?));
     let cpu = CpuUse { server: used(after.0, before.0), redis: used(after.1, before.1), load: used(after.2, before.2) };
-    Ok((elapsed, cpu))
+    Ok(Window { elapsed, cpu, batches: scrape::between(&batches_before, &batches()?) })
 }

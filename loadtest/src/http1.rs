@@ -2,7 +2,7 @@
 //!
 //! Invariant: one request at a time; after an error the next exchange begins on a new connection.
 
-mod response;
+pub(crate) mod response;
 
 use std::net::SocketAddr;
 use std::ops::Range;
@@ -49,6 +49,10 @@ impl Http1 {
 
     pub(crate) fn load(&mut self, draft: Draft<'_>) {
         draft.write_http1(&mut self.request);
+    }
+
+    pub(crate) fn close(&mut self) {
+        self.stream = None;
     }
 
     pub(crate) async fn exchange(&mut self) -> Result<Answer<'_>, WireError> {

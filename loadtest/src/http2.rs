@@ -87,6 +87,11 @@ impl Stream {
         self.request = request.body(Full::new(Bytes::from(body))).ok();
     }
 
+    /// Of every stream of this connection: what is under way on others is still answered.
+    pub(crate) async fn close(&mut self) {
+        *self.shared.sender.lock().await = None;
+    }
+
     pub(crate) async fn exchange(&mut self) -> Result<Answer<'_>, WireError> {
         let request = self.request.take().ok_or(WireError::Malformed)?;
         let mut sender = self.shared.sender().await?;

@@ -11,16 +11,20 @@ mod answer;
 mod args;
 mod baseline;
 mod client;
+mod compare;
 mod cpu;
 mod drive;
 mod failure;
 mod http1;
 mod http2;
 mod operation;
+mod output;
 mod pace;
 mod report;
 mod request;
 mod run;
+mod scrape;
+mod slices;
 mod stock;
 mod tally;
 mod target;
@@ -38,6 +42,7 @@ fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Baseline(args) => baseline::serve(&args).map(|()| true),
         Command::Turns(args) => turns::run(&args),
+        Command::Compare(args) => compare::run(&args),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,

@@ -28,6 +28,11 @@ impl Endpoint {
         };
         Self { path: path.into(), head: head.into_bytes().into(), body: body.into_bytes().into() }
     }
+
+    /// The same with the wish that the server end the connection behind its answer, so that its end waits, not ours.
+    pub(crate) fn closing(self) -> Self {
+        Self { head: [&self.head, &b"connection: close\r\n"[..]].concat().into(), ..self }
+    }
 }
 
 /// One request: an endpoint, a client, and the token it names (form-encoded; empty where none is named).
@@ -98,12 +103,12 @@ mod tests {
             "POST /oauth2/token HTTP/1.1\r\nhost: 127.0.0.1:1\r\ncontent-type: application/x-www-form-urlencoded\r\n\
              authorization: Basic YTpi\r\ncontent-length: 40\r\n\r\ngrant_type=client_credentials&scope=read"
         );
-        let endpoint = Endpoint::new(&target, Operation::Revoke, "");
+        let endpoint = Endpoint::new(&target, Operation::Revoke, "").closing();
         let credential = Credential::new(AuthMethod::Body, "a", "b");
         assert_eq!(
             text(Draft { endpoint: &endpoint, credential: &credential, token: b"jt_x" }),
             "POST /oauth2/revoke HTTP/1.1\r\nhost: 127.0.0.1:1\r\ncontent-type: application/x-www-form-urlencoded\r\n\
-             content-length: 38\r\n\r\ntoken=jt_x&client_id=a&client_secret=b"
+             connection: close\r\ncontent-length: 38\r\n\r\ntoken=jt_x&client_id=a&client_secret=b"
         );
     }
 

@@ -1,7 +1,5 @@
 //! `run`: from the command line to a plan, from the plan to a summary.
 
-use std::fs;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,10 +7,12 @@ use crate::args::RunArgs;
 use crate::client::Credential;
 use crate::cpu::CpuMeter;
 use crate::drive::{self, Plan, Watched};
-use crate::failure::{Context, Failure};
+use crate::failure::Failure;
 use crate::operation::Operation;
-use crate::report::Summary;
+use crate::report::document::SERVICE;
+use crate::report::{About, Document, Summary, Window};
 use crate::request::Endpoint;
+use crate::scrape::Metrics;
 use crate::stock::InactiveShares;
 use crate::target::{Paths, Target};
 
@@ -22,23 +22,32 @@ pub(crate) fn run(args: &RunArgs) -> Result<bool, Failure> {
     let watched = Watched {
         server: args.server_pid.map(CpuMeter::new).transpose()?,
         redis: args.redis_pid.map(CpuMeter::new).transpose()?,
+        metrics: args.metrics_url.as_deref().map(Metrics::new).transpose()?,
     };
+    let mut about = About::now(args.output.commit.clone(), settings(args));
+    about.subjects.push((SERVICE.to_owned(), format!("at {}", args.url)));
     let outcome = drive::run(plan.clone(), &watched)?;
-    let summary = Summary::of(&plan, &outcome);
-    match args.json.as_deref() {
-        Some(file) if file == Path::new("-") => println!("{}", json(&summary)?),
-        file => {
-            println!("{summary}");
-            if let Some(file) = file {
-                fs::write(file, json(&summary)?).context(|| format!("writing {}", file.display()))?;
-            }
-        }
-    }
-    Ok(summary.right > 0)
+    let summary = Summary::of(&plan, outcome)?;
+    let text = summary.to_string();
+    let right = summary.right > 0;
+    let document = Document { about, windows: vec![Window { turn: 0, subject: SERVICE.to_owned(), summary }] };
+    args.output.write(&document, &text)?;
+    Ok(right)
 }
 
-pub(crate) fn json(value: &impl serde::Serialize) -> Result<String, Failure> {
-    serde_json::to_string_pretty(value).context(|| "writing JSON".to_owned())
+/// What the report shows beside the summary's own.
+fn settings(args: &RunArgs) -> Vec<(String, String)> {
+    let seconds = |duration: Duration| format!("{} s", duration.as_secs_f64());
+    let settings = [
+        ("workload", args.workload.to_string()),
+        ("window", seconds(args.duration)),
+        ("warm-up", seconds(args.warmup)),
+        ("connections", args.connections.to_string()),
+        ("threads", args.threads.to_string()),
+        ("tokens", args.tokens.to_string()),
+        ("authentication", args.auth.name().to_owned()),
+    ];
+    settings.map(|(name, value)| (name.to_owned(), value)).to_vec()
 }
 
 fn plan(args: &RunArgs) -> Result<Plan, Failure> {
@@ -56,23 +65,23 @@ fn plan(args: &RunArgs) -> Result<Plan, Failure> {
         introspectors.clone_from(&clients);
     }
     let form = args.token_form.as_ref().map_or(String::new(), |form| format!("&{form}"));
-    let endpoints = Operation::ALL.map(|operation| Endpoint::new(&target, operation, &form));
+    let endpoint = |operation| Endpoint::new(&target, operation, &form);
+    let endpoint = |operation| if args.new_connections { endpoint(operation).closing() } else { endpoint(operation) };
+    let endpoints = Operation::ALL.map(endpoint);
     Ok(Plan {
-        target,
         endpoints,
-        clients,
-        introspectors,
-        shares: args.workload,
         inactive: InactiveShares { forged: args.forged, revoked: args.revoked },
         tokens: args.tokens,
         connections: args.connections,
         threads: args.threads.min(args.connections),
         http2_streams: args.http2.then_some(args.streams),
+        new_connections: args.new_connections,
         // Revocations use up what they name: a warm-up would leave nothing, and the preparation has warmed all connections.
         warmup: if args.workload.is_only(Operation::Revoke) { Duration::ZERO } else { args.warmup },
         duration: args.duration,
         requests_max: args.requests_max,
         rate: args.rate,
+        ..Plan::new(&target, clients, introspectors, args.workload)
     })
 }
 

@@ -8,6 +8,7 @@ use hdrhistogram::Histogram;
 use crate::answer::Verdict;
 use crate::failure::{Context, Failure};
 use crate::operation::Operation;
+use crate::slices::Slices;
 use crate::wire::WireError;
 
 /// Latencies are kept in nanoseconds with three digits; longer ones count as this.
@@ -34,6 +35,7 @@ pub(crate) struct Tally {
     pub(crate) unanswered: u64,
     /// Open loop: arrivals whose time had come and that no connection was free to send.
     pub(crate) backlog: u64,
+    pub(crate) slices: Slices,
 }
 
 impl OperationTally {
@@ -51,16 +53,26 @@ impl OperationTally {
 }
 
 impl Tally {
-    pub(crate) fn new() -> Result<Self, Failure> {
+    /// `slice`: how long each slice of the window is.
+    pub(crate) fn new(slice: Duration) -> Result<Self, Failure> {
         let operations = [OperationTally::new()?, OperationTally::new()?, OperationTally::new()?];
-        Ok(Self { operations, errors: BTreeMap::new(), unanswered: 0, backlog: 0 })
+        Ok(Self { operations, errors: BTreeMap::new(), unanswered: 0, backlog: 0, slices: Slices::new(slice)? })
     }
 
     pub(crate) fn operation(&self, operation: Operation) -> &OperationTally {
         &self.operations[operation as usize]
     }
 
-    pub(crate) fn answered(&mut self, operation: Operation, status: u16, verdict: Verdict, latency: Duration) {
+    /// `since`: when the answer was there, from the window's beginning.
+    pub(crate) fn answered(
+        &mut self,
+        operation: Operation,
+        status: u16,
+        verdict: Verdict,
+        latency: Duration,
+        since: Duration,
+    ) {
+        self.slices.count(since, (verdict == Verdict::Right).then_some(latency));
         let tally = &mut self.operations[operation as usize];
         let histogram = if verdict == Verdict::Right { &mut tally.right } else { &mut tally.other };
         histogram.saturating_record(nanoseconds(latency).max(1));
@@ -68,7 +80,8 @@ impl Tally {
         tally.wrong += u64::from(verdict == Verdict::Wrong);
     }
 
-    pub(crate) fn failed(&mut self, error: WireError) {
+    pub(crate) fn failed(&mut self, error: WireError, since: Duration) {
+        self.slices.count(since, None);
         *self.errors.entry(error).or_default() += 1;
     }
 
@@ -86,7 +99,7 @@ impl Tally {
         }
         self.unanswered += other.unanswered;
         self.backlog += other.backlog;
-        Ok(())
+        self.slices.merge(&other.slices)
     }
 
     /// Requests that were answered, whatever the answer.
@@ -109,15 +122,16 @@ mod tests {
 
     #[test]
     fn merging_adds_everything() {
-        let mut one = Tally::new().unwrap();
-        let mut two = Tally::new().unwrap();
+        let since = Duration::from_millis(150);
+        let mut one = Tally::new(Duration::from_millis(100)).unwrap();
+        let mut two = Tally::new(Duration::from_millis(100)).unwrap();
         for micros in 1..=1000 {
             let tally = if micros % 2 == 0 { &mut one } else { &mut two };
-            tally.answered(Operation::Issue, 200, Verdict::Right, Duration::from_micros(micros));
+            tally.answered(Operation::Issue, 200, Verdict::Right, Duration::from_micros(micros), since);
         }
-        two.answered(Operation::Issue, 503, Verdict::Refused, Duration::from_secs(3600));
-        two.answered(Operation::Introspect, 200, Verdict::Wrong, Duration::ZERO);
-        two.failed(WireError::Broken);
+        two.answered(Operation::Issue, 503, Verdict::Refused, Duration::from_secs(3600), since);
+        two.answered(Operation::Introspect, 200, Verdict::Wrong, Duration::ZERO, since);
+        two.failed(WireError::Broken, since);
         two.unanswered = 2;
         one.merge(&two).unwrap();
 
@@ -130,5 +144,8 @@ mod tests {
         assert_eq!(one.operation(Operation::Introspect).wrong, 1);
         assert_eq!((one.answers(), one.rights(), one.unanswered), (1002, 1000, 2));
         assert_eq!(one.errors, BTreeMap::from([(WireError::Broken, 1)]));
+        let slices = one.slices.of_window(since).unwrap();
+        assert_eq!((slices.len(), slices[0].right.len()), (2, 0));
+        assert_eq!((slices[1].right.len(), slices[1].failed), (1000, 3));
     }
 }

@@ -6,28 +6,24 @@
 mod configuration;
 mod process;
 mod subject;
-mod table;
 
-use std::fs;
 use std::time::Duration;
 
 use crate::args::TurnsArgs;
-use crate::drive::{self, Plan, Watched};
+use crate::drive::{self, Plan};
 use crate::failure::{Context, Failure};
-use crate::operation::{Operation, Shares};
-use crate::report::Summary;
-use crate::request::Endpoint;
-use crate::run::json;
-use crate::stock::InactiveShares;
+use crate::operation::Shares;
+use crate::report::{About, Document, Summary, Window, table};
 use subject::Subject;
-use table::Measured;
 
 /// Prints the table; `false` when some answer was not as it should be.
 pub(crate) fn run(args: &TurnsArgs) -> Result<bool, Failure> {
+    let mut about = About::now(args.output.commit.clone(), settings(args));
     process::pin_self(args.load_core)?;
     let folder = tempfile::tempdir()?;
     let mut subjects = subject::start_all(args, folder.path())?;
-    let mut measured = Vec::new();
+    about.subjects = subjects.iter().map(|one| (one.name.to_owned(), one.described.clone())).collect();
+    let mut windows = Vec::new();
     for turn in 0..args.turns {
         for workload in &args.workloads {
             for subject in &mut subjects {
@@ -41,15 +37,13 @@ pub(crate) fn run(args: &TurnsArgs) -> Result<bool, Failure> {
                     summary.requests_per_second,
                     summary.cpu_us_per_request.server.unwrap_or(f64::NAN)
                 );
-                measured.push(Measured { turn, subject: subject.name, summary });
+                windows.push(Window { turn, subject: subject.name.to_owned(), summary });
             }
         }
     }
-    println!("{}", table::render(&measured));
-    if let Some(file) = &args.json {
-        fs::write(file, json(&measured)?).context(|| format!("writing {}", file.display()))?;
-    }
-    let unclean: Vec<_> = measured.iter().filter(|one| !one.summary.is_clean()).collect();
+    let document = Document { about, windows };
+    args.output.write(&document, &table::render(&document))?;
+    let unclean: Vec<_> = document.windows.iter().filter(|one| !one.summary.is_clean()).collect();
     for one in &unclean {
         eprintln!("not every answer of {} was as it should be in turn {}:\n{}", one.subject, one.turn + 1, one.summary);
     }
@@ -58,22 +52,26 @@ pub(crate) fn run(args: &TurnsArgs) -> Result<bool, Failure> {
 
 fn measure(args: &TurnsArgs, subject: &Subject, workload: Shares) -> Result<Summary, Failure> {
     let plan = Plan {
-        target: subject.target.clone(),
-        endpoints: Operation::ALL.map(|operation| Endpoint::new(&subject.target, operation, "")),
-        clients: subject.clients.clone(),
-        introspectors: subject.introspectors.clone(),
-        shares: workload,
-        inactive: InactiveShares::default(),
         tokens: args.tokens,
         connections: args.connections,
-        threads: 1,
-        http2_streams: None,
         warmup: Duration::from_secs_f64(args.warmup_seconds),
         duration: Duration::from_secs_f64(args.seconds),
-        requests_max: None,
-        rate: None,
+        ..Plan::new(&subject.target, subject.clients.clone(), subject.introspectors.clone(), workload)
     };
-    let watched = Watched { server: Some(subject.server_cpu.clone()), redis: subject.redis_cpu.clone() };
-    let outcome = drive::run(plan.clone(), &watched).context(|| format!("driving {}", subject.name))?;
-    Ok(Summary::of(&plan, &outcome))
+    let outcome = drive::run(plan.clone(), &subject.watched()).context(|| format!("driving {}", subject.name))?;
+    Summary::of(&plan, outcome)
+}
+
+fn settings(args: &TurnsArgs) -> Vec<(String, String)> {
+    let settings = [
+        ("turns", args.turns.to_string()),
+        ("window", format!("{} s", args.seconds)),
+        ("warm-up", format!("{} s", args.warmup_seconds)),
+        ("connections", format!("{}, kept", args.connections)),
+        ("tokens", args.tokens.to_string()),
+        ("authentication", args.auth.name().to_owned()),
+        ("server on core", args.server_core.to_string()),
+        ("load and Redis on core", args.load_core.to_string()),
+    ];
+    settings.map(|(name, value)| (name.to_owned(), value)).to_vec()
 }

@@ -45,4 +45,12 @@ impl Wire {
             Self::Http2(stream) => stream.exchange().await,
         }
     }
+
+    /// Ends the connection; the next exchange opens another.
+    pub(crate) async fn close(&mut self) {
+        match self {
+            Self::Http1(connection) => connection.close(),
+            Self::Http2(stream) => stream.close().await,
+        }
+    }
 }

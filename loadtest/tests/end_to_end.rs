@@ -23,6 +23,14 @@ impl Baseline {
     }
 
     fn run(&self, options: &str) -> Value {
+        let summary = self.document(options)["windows"][0]["summary"].clone();
+        assert_eq!(summary["right"], summary["requests"], "{options}: {summary}");
+        assert_eq!(summary["unanswered"], 0, "{options}: {summary}");
+        assert_eq!(summary["errors"], serde_json::json!({}), "{options}: {summary}");
+        summary
+    }
+
+    fn document(&self, options: &str) -> Value {
         let folder = tempfile::tempdir().unwrap();
         let secret = folder.path().join("secret");
         std::fs::write(&secret, "demo-secret\n").unwrap();
@@ -35,11 +43,7 @@ impl Baseline {
             .output()
             .unwrap();
         assert!(output.status.success(), "{options}: {}", String::from_utf8_lossy(&output.stderr));
-        let summary: Value = serde_json::from_slice(&output.stdout).unwrap();
-        assert_eq!(summary["right"], summary["requests"], "{options}: {summary}");
-        assert_eq!(summary["unanswered"], 0, "{options}: {summary}");
-        assert_eq!(summary["errors"], serde_json::json!({}), "{options}: {summary}");
-        summary
+        serde_json::from_slice(&output.stdout).unwrap()
     }
 }
 
@@ -93,6 +97,40 @@ fn http2_streams_share_a_connection() {
         Baseline::start(&["--http2"]).run("--http2 --connections 2 --streams 4 --workload introspect --tokens 50");
     assert_eq!(summary["http_version"], "2");
     assert!(summary["requests"].as_u64().unwrap() > 50);
+}
+
+#[test]
+fn a_connection_for_each_request() {
+    for (server, options) in
+        [(&[][..], "--connections 4"), (&["--http2"], "--http2 --connections 4"), (&[], "--rate 300")]
+    {
+        let summary =
+            Baseline::start(server).run(&format!("{options} --new-connections --workload introspect --tokens 50"));
+        assert_eq!(summary["new_connections"], true);
+    }
+}
+
+#[test]
+fn slices_add_up_to_the_window() {
+    let summary = Baseline::start(&[]).run("--duration 500ms --threads 2");
+    let right = summary["course"]["right"].as_array().unwrap();
+    assert_eq!(right.len(), 5, "{summary}");
+    assert_eq!(right.iter().filter_map(Value::as_u64).sum::<u64>(), summary["requests"].as_u64().unwrap());
+}
+
+#[test]
+fn two_documents_are_compared() {
+    let folder = tempfile::tempdir().unwrap();
+    let baseline = Baseline::start(&[]);
+    let files = ["a.json", "b.json"].map(|name| folder.path().join(name));
+    for file in &files {
+        std::fs::write(file, baseline.document("").to_string()).unwrap();
+    }
+    let output = Command::new(PROGRAM).arg("compare").args(&files).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success() && text.contains("issue service") && text.contains("server CPU"), "{text}");
+    std::fs::write(&files[1], "{}").unwrap();
+    assert_eq!(Command::new(PROGRAM).arg("compare").args(&files).output().unwrap().status.code(), Some(1));
 }
 
 #[test]

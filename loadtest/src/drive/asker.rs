@@ -58,8 +58,11 @@ pub(super) async fn ask_until_over(desk: Rc<Desk>, mut wire: Wire) {
         desk.pending.set(desk.pending.get() - 1);
         let finished = Instant::now();
         let failed = result.is_err();
-        desk.count(asked, finished - started, result);
+        desk.count(asked, started, finished, result);
         started = finished;
+        if desk.plan.new_connections {
+            wire.close().await;
+        }
         if failed {
             tokio::time::sleep(PAUSE_AFTER_ERROR).await;
             started = Instant::now();
@@ -118,7 +121,8 @@ impl Desk {
         self.plan.shares.has(Operation::Issue).then(|| self.load_issue(wire, 0))
     }
 
-    fn count(&self, asked: Asked, latency: Duration, result: Result<Answer<'_>, WireError>) {
+    fn count(&self, asked: Asked, started: Instant, finished: Instant, result: Result<Answer<'_>, WireError>) {
+        let since = self.stage.since_started(finished);
         let measuring = self.stage.is(Stage::Measuring);
         match result {
             Ok(answer) => {
@@ -127,10 +131,16 @@ impl Desk {
                     self.keep_issued(asked, &answer);
                 }
                 if measuring {
-                    self.tally.borrow_mut().answered(asked.operation, answer.status, verdict, latency);
+                    self.tally.borrow_mut().answered(
+                        asked.operation,
+                        answer.status,
+                        verdict,
+                        finished - started,
+                        since,
+                    );
                 }
             }
-            Err(error) if measuring => self.tally.borrow_mut().failed(error),
+            Err(error) if measuring => self.tally.borrow_mut().failed(error, since),
             Err(_) => {}
         }
     }

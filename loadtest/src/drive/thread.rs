@@ -46,7 +46,7 @@ pub(super) fn run(
             Ok(wires) => wires,
             Err(failure) => {
                 drop(ready.send(Err(failure)));
-                return Tally::new();
+                return Tally::new(plan.slice());
             }
         };
         drop(ready.send(Ok(())));
@@ -54,7 +54,7 @@ pub(super) fn run(
             tokio::time::sleep(POLL).await;
         }
         drive(&desk, wires).await?;
-        Ok(desk.tally.replace(Tally::new()?))
+        Ok(desk.tally.replace(Tally::new(plan.slice())?))
     })
 }
 
@@ -72,7 +72,7 @@ fn desk(plan: &Arc<Plan>, stage: &Arc<StageCell>, seat: &Seat) -> Result<Desk, F
         stage: Arc::clone(stage),
         pace: seat.pace.clone(),
         stock: RefCell::new(Stock::new(live_max as usize, fastrand::u64(..))),
-        tally: RefCell::new(Tally::new()?),
+        tally: RefCell::new(Tally::new(plan.slice())?),
         token: RefCell::default(),
         requests_left: Cell::new(requests),
         pending: Cell::new(0),

@@ -14,9 +14,11 @@ use super::process::Process;
 use crate::args::TurnsArgs;
 use crate::client::Credential;
 use crate::cpu::CpuMeter;
+use crate::drive::Watched;
 use crate::failure::{Context, Failure};
 use crate::operation::Operation;
 use crate::request::{Draft, Endpoint};
+use crate::scrape::Metrics;
 use crate::target::{Paths, Target};
 
 const START_MAX: Duration = Duration::from_secs(10);
@@ -30,6 +32,10 @@ pub(super) struct Subject {
     pub(super) introspectors: Vec<Credential>,
     pub(super) server_cpu: CpuMeter,
     pub(super) redis_cpu: Option<CpuMeter>,
+    /// Its Prometheus metrics, where it has some.
+    pub(super) metrics: Option<Metrics>,
+    /// What it is, with versions and settings, for the report.
+    pub(super) described: String,
     /// Ended in this order: a service before its Redis.
     processes: Vec<Process>,
 }
@@ -48,27 +54,29 @@ pub(super) fn start_all(args: &TurnsArgs, folder: &Path) -> Result<Vec<Subject>,
         let file = configuration::write(folder, name, ports, store_url, &keys, &clients)?;
         let arguments = ["serve", "--config", &file.to_string_lossy()];
         let process = Process::start(name, args.server_core, &args.jeton, &arguments, folder.join(name))?;
-        Ok((process, format!("http://127.0.0.1:{}", ports.0)))
+        Ok((process, ports))
     };
+    let jeton = version(&args.jeton);
     let (baseline, url) = start_baseline(args, folder)?;
-    let mut subjects = vec![Subject::seen(&url, vec![baseline], None, &clients)?];
-    let (memory, url) = start_jeton("memory", "memory:")?;
-    subjects.push(Subject::seen(&url, vec![memory], None, &clients)?);
+    let baseline = Subject::seen(&url, vec![baseline], &clients)?;
+    let mut subjects =
+        vec![baseline.described("bare hyper that reads the body and answers 300 fixed bytes, one thread")];
+    let (memory, ports) = start_jeton("memory", "memory:")?;
+    let memory = Subject::seen(&local(ports.0), vec![memory], &clients)?.with_metrics(&local(ports.1))?;
+    subjects.push(memory.described(&format!("{jeton}, one worker, tokens in its memory")));
     let (redis, store_url) = start_redis(args, folder)?;
-    let redis_cpu = CpuMeter::new(redis.pid())?;
-    let (on_redis, url) = start_jeton("redis", &store_url)?;
-    subjects.push(Subject::seen(&url, vec![on_redis, redis], Some(redis_cpu), &clients)?);
+    let redis_cpu = Some(CpuMeter::new(redis.pid())?);
+    let (on_redis, ports) = start_jeton("redis", &store_url)?;
+    let on_redis = Subject::seen(&local(ports.0), vec![on_redis, redis], &clients)?.with_metrics(&local(ports.1))?;
+    let redis = version(&redis_program(folder)?);
+    let on_redis = on_redis.described(&format!("{jeton}, one worker, tokens in a Redis on loopback: {redis}"));
+    subjects.push(Subject { redis_cpu, ..on_redis });
     Ok(subjects)
 }
 
 impl Subject {
     /// Waits until the first of `processes` issues a token.
-    fn seen(
-        url: &str,
-        mut processes: Vec<Process>,
-        redis_cpu: Option<CpuMeter>,
-        clients: &Clients,
-    ) -> Result<Self, Failure> {
+    fn seen(url: &str, mut processes: Vec<Process>, clients: &Clients) -> Result<Self, Failure> {
         let target = Arc::new(Target::new(url, Paths::default())?);
         let endpoint = Endpoint::new(&target, Operation::Issue, "");
         let mut request = Vec::new();
@@ -83,9 +91,24 @@ impl Subject {
             clients: clients.issuing.clone(),
             introspectors: clients.introspecting.clone(),
             server_cpu: CpuMeter::new(service.pid())?,
-            redis_cpu,
+            redis_cpu: None,
+            metrics: None,
+            described: String::new(),
             processes,
         })
+    }
+
+    fn with_metrics(self, admin_url: &str) -> Result<Self, Failure> {
+        Ok(Self { metrics: Some(Metrics::new(admin_url)?), ..self })
+    }
+
+    fn described(self, text: &str) -> Self {
+        Self { described: text.to_owned(), ..self }
+    }
+
+    pub(super) fn watched(&self) -> Watched {
+        let (server, redis) = (Some(self.server_cpu.clone()), self.redis_cpu.clone());
+        Watched { server, redis, metrics: self.metrics.clone() }
     }
 
     /// Fails if one of its processes has ended.
@@ -131,6 +154,16 @@ fn redis_program(folder: &Path) -> Result<PathBuf, Failure> {
     let link = folder.join("redis-server.program");
     symlink(checker, &link)?;
     Ok(link)
+}
+
+/// The first line that a program says of its version.
+fn version(program: &Path) -> String {
+    let said = Command::new(program).arg("--version").output().map(|output| output.stdout).unwrap_or_default();
+    String::from_utf8_lossy(&said).lines().next().unwrap_or("version unknown").to_owned()
+}
+
+fn local(port: u16) -> String {
+    format!("http://127.0.0.1:{port}")
 }
 
 fn on_path(program: &str) -> Option<PathBuf> {

@@ -1,0 +1,75 @@
+//! Everything a run needs to know.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::client::Credential;
+use crate::operation::{Operation, Shares};
+use crate::request::Endpoint;
+use crate::stock::InactiveShares;
+use crate::target::Target;
+
+/// A window's course is told in so many slices at most, none shorter than [`SLICE_MIN`]: below, a percentile tells nothing.
+const SLICES_MAX: u32 = 100;
+const SLICE_MIN: Duration = Duration::from_millis(100);
+
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    pub(crate) target: Arc<Target>,
+    /// By operation as index.
+    pub(crate) endpoints: [Endpoint; 3],
+    /// Who asks for tokens and revokes them; one at least.
+    pub(crate) clients: Vec<Credential>,
+    /// Who introspects; one at least.
+    pub(crate) introspectors: Vec<Credential>,
+    pub(crate) shares: Shares,
+    pub(crate) inactive: InactiveShares,
+    /// Live tokens to hold before the run begins, where it names tokens.
+    pub(crate) tokens: usize,
+    pub(crate) connections: usize,
+    /// At most as many as connections.
+    pub(crate) threads: usize,
+    /// `None`: HTTP/1.1. Else HTTP/2 with so many streams asking on each connection.
+    pub(crate) http2_streams: Option<usize>,
+    /// Each request opens a connection of its own; `connections` of them are open at once.
+    pub(crate) new_connections: bool,
+    pub(crate) warmup: Duration,
+    pub(crate) duration: Duration,
+    /// The window also ends after so many requests.
+    pub(crate) requests_max: Option<u64>,
+    /// `None`: closed loop. Else arrivals a second.
+    pub(crate) rate: Option<f64>,
+}
+
+impl Plan {
+    /// A closed loop of 64 kept HTTP/1.1 connections from one thread for ten seconds, over 10,000 live tokens.
+    pub(crate) fn new(
+        target: &Arc<Target>,
+        clients: Vec<Credential>,
+        introspectors: Vec<Credential>,
+        shares: Shares,
+    ) -> Self {
+        Self {
+            endpoints: Operation::ALL.map(|operation| Endpoint::new(target, operation, "")),
+            target: Arc::clone(target),
+            clients,
+            introspectors,
+            shares,
+            inactive: InactiveShares::default(),
+            tokens: 10_000,
+            connections: 64,
+            threads: 1,
+            http2_streams: None,
+            new_connections: false,
+            warmup: Duration::from_secs(1),
+            duration: Duration::from_secs(10),
+            requests_max: None,
+            rate: None,
+        }
+    }
+
+    /// How long one slice of the window is.
+    pub(crate) fn slice(&self) -> Duration {
+        (self.duration / SLICES_MAX).max(SLICE_MIN)
+    }
+}
