@@ -50,6 +50,13 @@ pub(crate) fn access_token(body: &[u8]) -> Option<&[u8]> {
     (end > 0).then(|| &value[..end])
 }
 
+/// The value of the member `expires_in`, RFC 6749 section 5.1: seconds.
+pub(crate) fn expires_in(body: &[u8]) -> Option<u64> {
+    let value = value_of(body, b"\"expires_in\"")?;
+    let end = value.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(value.len());
+    std::str::from_utf8(&value[..end]).ok()?.parse().ok()
+}
+
 fn active(body: &[u8]) -> Option<bool> {
     let value = value_of(body, b"\"active\"")?;
     if value.starts_with(b"true") {
@@ -75,6 +82,8 @@ mod tests {
         for body in ["", "{}", r#"{"access_token":""}"#, r#"{"access_token":null}"#, r#"{"access_token":"x"#] {
             assert_eq!(access_token(body.as_bytes()), None, "{body}");
         }
+        assert_eq!(expires_in(br#"{"expires_in": 3600,"x":1}"#), Some(3600));
+        assert_eq!((expires_in(b"{\"expires_in\":\"1\"}"), expires_in(b"{}")), (None, None));
         assert_eq!(active(br#"{"active":false}"#), Some(false));
         assert_eq!(active(br#"{"sub":"x", "active" : true}"#), Some(true));
         assert_eq!(active(br#"{"active":"true"}"#), None);

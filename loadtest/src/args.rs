@@ -78,6 +78,15 @@ pub(crate) struct RunArgs {
     /// Share of introspections, 0 to 1, that name a revoked token
     #[arg(long, default_value_t = 0.0, value_parser = share)]
     pub(crate) revoked: f64,
+    /// Share of introspections, 0 to 1, that name an expired token: the run waits for it to expire before it begins
+    #[arg(long, default_value_t = 0.0, value_parser = share)]
+    pub(crate) expired: f64,
+    /// A client whose tokens live shortly, for those that shall expire; left out: the first client
+    #[arg(long, value_name = "ID:SECRET_FILE", requires = "expired")]
+    pub(crate) expired_client: Option<String>,
+    /// How long tokens may live that are waited for
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = humantime::parse_duration)]
+    pub(crate) expiry_wait: Duration,
     /// HTTP/2 by prior knowledge instead of HTTP/1.1
     #[arg(long)]
     pub(crate) http2: bool,
@@ -87,6 +96,9 @@ pub(crate) struct RunArgs {
     /// A new connection for each request, so many at once
     #[arg(long, conflicts_with = "streams")]
     pub(crate) new_connections: bool,
+    /// Say each second on standard error how it goes; done anyway where that is a terminal
+    #[arg(long)]
+    pub(crate) progress: bool,
     /// Process of the service, for its CPU time a request
     #[arg(long, value_name = "PID")]
     pub(crate) server_pid: Option<u32>,
@@ -229,7 +241,9 @@ mod tests {
 
     #[test]
     fn senseless_numbers_are_refused() {
-        for option in ["--connections 0", "--threads 0", "--rate 0", "--rate NaN", "--forged 1.5", "--streams 2"] {
+        for option in
+            ["--connections 0", "--threads 0", "--rate 0", "--rate NaN", "--forged 1.5", "--expired -1", "--streams 2"]
+        {
             assert!(run(&format!("x run --url http://a --client a:f {option}")).is_err(), "{option}");
         }
     }

@@ -6,6 +6,8 @@
 
 mod asker;
 mod plan;
+mod prepare;
+mod progress;
 mod stage;
 mod thread;
 
@@ -18,7 +20,8 @@ use crate::failure::{Context, Failure};
 use crate::pace::{self, Pace};
 use crate::scrape::{self, Batches, Metrics};
 use crate::tally::Tally;
-pub(crate) use plan::Plan;
+pub(crate) use plan::{Expiring, Plan};
+use progress::Watch;
 use stage::{Stage, StageCell};
 use thread::Seat;
 
@@ -62,10 +65,11 @@ pub(crate) fn run(plan: Plan, watched: &Watched) -> Result<Outcome, Failure> {
     let stage = Arc::new(StageCell::default());
     let paces = plan.rate.map(|rate| Pace::split(rate, plan.threads)).unwrap_or_default();
     let (ready, readies) = mpsc::sync_channel(plan.threads);
+    let mut watch = plan.progress.then(|| Watch::new(plan.threads));
     let mut threads = Vec::new();
     for index in 0..plan.threads {
         let (plan, stage, ready) = (Arc::clone(&plan), Arc::clone(&stage), ready.clone());
-        let seat = Seat { index, pace: paces.get(index).cloned() };
+        let seat = Seat { index, pace: paces.get(index).cloned(), seconds: watch.as_ref().map(Watch::sender) };
         let spawned = os_thread::Builder::new().name(format!("load-{index}"));
         threads.push(spawned.spawn(move || thread::run(&plan, &stage, seat, ready))?);
     }
@@ -79,8 +83,13 @@ pub(crate) fn run(plan: Plan, watched: &Watched) -> Result<Outcome, Failure> {
         let (paces, stage) = (paces.clone(), Arc::clone(&stage));
         os_thread::spawn(move || pace::run(&paces, || stage.is(Stage::Over)))
     });
-    let window =
-        prepared.and_then(|()| window(&plan, &stage, watched, || threads.iter().all(|thread| thread.is_finished())));
+    let looked = || {
+        if let Some(watch) = &mut watch {
+            watch.print();
+        }
+        threads.iter().all(|thread| thread.is_finished())
+    };
+    let window = prepared.and_then(|()| window(&plan, &stage, watched, looked));
     stage.set(Stage::Over);
 
     let mut tally = Tally::new(plan.slice())?;
@@ -95,7 +104,12 @@ pub(crate) fn run(plan: Plan, watched: &Watched) -> Result<Outcome, Failure> {
 }
 
 /// Warms up, opens the window, and closes it when its time is over or all threads have asked what they may.
-fn window(plan: &Plan, stage: &StageCell, watched: &Watched, finished: impl Fn() -> bool) -> Result<Window, Failure> {
+fn window(
+    plan: &Plan,
+    stage: &StageCell,
+    watched: &Watched,
+    mut finished: impl FnMut() -> bool,
+) -> Result<Window, Failure> {
     stage.set(Stage::WarmUp);
     os_thread::sleep(plan.warmup);
     let own = CpuMeter::own().ok();

@@ -1,12 +1,13 @@
 //! `run`: from the command line to a plan, from the plan to a summary.
 
+use std::io::IsTerminal as _;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::args::RunArgs;
 use crate::client::Credential;
 use crate::cpu::CpuMeter;
-use crate::drive::{self, Plan, Watched};
+use crate::drive::{self, Expiring, Plan, Watched};
 use crate::failure::Failure;
 use crate::operation::Operation;
 use crate::report::document::SERVICE;
@@ -60,6 +61,7 @@ fn plan(args: &RunArgs) -> Result<Plan, Failure> {
     if clients.is_empty() {
         return Err(Failure::new("the clients file names no client"));
     }
+    let expiring = expiring(args, &clients)?;
     let mut introspectors = named_clients(args, &args.introspect_client)?;
     if introspectors.is_empty() {
         introspectors.clone_from(&clients);
@@ -70,7 +72,8 @@ fn plan(args: &RunArgs) -> Result<Plan, Failure> {
     let endpoints = Operation::ALL.map(endpoint);
     Ok(Plan {
         endpoints,
-        inactive: InactiveShares { forged: args.forged, revoked: args.revoked },
+        inactive: InactiveShares { forged: args.forged, revoked: args.revoked, expired: args.expired },
+        expiring,
         tokens: args.tokens,
         connections: args.connections,
         threads: args.threads.min(args.connections),
@@ -81,8 +84,19 @@ fn plan(args: &RunArgs) -> Result<Plan, Failure> {
         duration: args.duration,
         requests_max: args.requests_max,
         rate: args.rate,
+        progress: args.progress || std::io::stderr().is_terminal(),
         ..Plan::new(&target, clients, introspectors, args.workload)
     })
+}
+
+fn expiring(args: &RunArgs, clients: &[Credential]) -> Result<Option<Expiring>, Failure> {
+    let named =
+        args.expired_client.as_ref().map(|argument| Credential::from_argument(args.auth, argument)).transpose()?;
+    let client = named.or_else(|| clients.first().cloned()).filter(|_| args.expired > 0.0);
+    if args.forged + args.revoked + args.expired > 1.0 {
+        return Err(Failure::new("--forged, --revoked and --expired are more than 1 together"));
+    }
+    Ok(client.map(|client| Expiring { client, wait_max: args.expiry_wait }))
 }
 
 fn named_clients(args: &RunArgs, named: &[String]) -> Result<Vec<Credential>, Failure> {

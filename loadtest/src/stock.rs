@@ -17,6 +17,8 @@ pub(crate) struct InactiveShares {
     pub(crate) forged: f64,
     /// Issued and revoked before the run.
     pub(crate) revoked: f64,
+    /// Issued before the run and expired since.
+    pub(crate) expired: f64,
 }
 
 #[derive(Debug)]
@@ -24,6 +26,7 @@ pub(crate) struct Stock {
     live: Vec<Held>,
     live_max: usize,
     revoked: Vec<Held>,
+    expired: Vec<Held>,
     random: fastrand::Rng,
 }
 
@@ -32,7 +35,13 @@ const FORGED_CHARACTERS: usize = 12;
 
 impl Stock {
     pub(crate) fn new(live_max: usize, seed: u64) -> Self {
-        Self { live: Vec::new(), live_max, revoked: Vec::new(), random: fastrand::Rng::with_seed(seed) }
+        Self {
+            live: Vec::new(),
+            live_max,
+            revoked: Vec::new(),
+            expired: Vec::new(),
+            random: fastrand::Rng::with_seed(seed),
+        }
     }
 
     pub(crate) fn random(&mut self) -> &mut fastrand::Rng {
@@ -53,6 +62,10 @@ impl Stock {
         self.revoked.push(held);
     }
 
+    pub(crate) fn keep_expired(&mut self, held: Held) {
+        self.expired.push(held);
+    }
+
     pub(crate) fn live_max(&self) -> usize {
         self.live_max
     }
@@ -70,9 +83,10 @@ impl Stock {
     pub(crate) fn choose(&mut self, shares: InactiveShares, out: &mut Vec<u8>) -> Option<bool> {
         let drawn = if shares == InactiveShares::default() { 1.0 } else { self.random.f64() };
         out.clear();
-        if drawn < shares.revoked && !self.revoked.is_empty() {
-            let index = self.random.usize(..self.revoked.len());
-            out.extend_from_slice(&self.revoked[index].token);
+        let inactive = if drawn < shares.revoked { &self.revoked } else { &self.expired };
+        if drawn < shares.revoked + shares.expired && !inactive.is_empty() {
+            let index = self.random.usize(..inactive.len());
+            out.extend_from_slice(&inactive[index].token);
             return Some(false);
         }
         if self.live.is_empty() {
@@ -80,7 +94,7 @@ impl Stock {
         }
         let index = self.random.usize(..self.live.len());
         out.extend_from_slice(&self.live[index].token);
-        if drawn < shares.revoked + shares.forged {
+        if drawn < shares.revoked + shares.expired + shares.forged {
             self.forge(out);
             return Some(false);
         }
@@ -121,14 +135,16 @@ mod tests {
         assert_eq!(stock.choose(InactiveShares::default(), &mut out), None);
         stock.keep(held("jt_0123456789abcdef"));
         stock.keep_revoked(held("gone"));
+        stock.keep_expired(held("old"));
         assert_eq!(stock.choose(InactiveShares::default(), &mut out), Some(true));
         assert_eq!(out, b"jt_0123456789abcdef");
-        let shares = InactiveShares { forged: 0.25, revoked: 0.25 };
-        let (mut active, mut revoked, mut forged) = (0, 0, 0);
+        let shares = InactiveShares { forged: 0.25, revoked: 0.25, expired: 0.25 };
+        let (mut active, mut revoked, mut expired, mut forged) = (0, 0, 0, 0);
         for _ in 0..4000 {
             match stock.choose(shares, &mut out) {
                 Some(true) => active += 1,
                 Some(false) if out == b"gone" => revoked += 1,
+                Some(false) if out == b"old" => expired += 1,
                 Some(false) => {
                     assert_eq!(out.len(), 19);
                     assert_ne!(out, b"jt_0123456789abcdef");
@@ -137,6 +153,7 @@ mod tests {
                 None => panic!("nothing held"),
             }
         }
-        assert!((1800..2200).contains(&active) && (850..1150).contains(&revoked) && (850..1150).contains(&forged));
+        let counts = [active, revoked, expired, forged];
+        assert!(counts.iter().all(|count| (850..1150).contains(count)), "{counts:?}");
     }
 }

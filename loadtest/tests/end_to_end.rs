@@ -11,6 +11,7 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_jeton-loadtest");
 
 struct Baseline {
     child: Child,
+    folder: tempfile::TempDir,
     url: String,
 }
 
@@ -19,7 +20,7 @@ impl Baseline {
         let mut child = Command::new(PROGRAM).arg("baseline").args(options).stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        Self { child, url: format!("http://{}", line.trim()) }
+        Self { child, folder: tempfile::tempdir().unwrap(), url: format!("http://{}", line.trim()) }
     }
 
     fn run(&self, options: &str) -> Value {
@@ -31,19 +32,22 @@ impl Baseline {
     }
 
     fn document(&self, options: &str) -> Value {
-        let folder = tempfile::tempdir().unwrap();
-        let secret = folder.path().join("secret");
+        let output = self.command(options).output().unwrap();
+        assert!(output.status.success(), "{options}: {}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+
+    fn command(&self, options: &str) -> Command {
+        let secret = self.folder.path().join("secret");
         std::fs::write(&secret, "demo-secret\n").unwrap();
         let defaults = [("--duration", "300ms"), ("--connections", "8")];
-        let output = Command::new(PROGRAM)
+        let mut command = Command::new(PROGRAM);
+        command
             .args(["run", "--url", &self.url, "--client", &format!("demo:{}", secret.display()), "--json", "-"])
             .args(["--warmup", "50ms", "--server-pid", &self.child.id().to_string()])
             .args(options.split_whitespace())
-            .args(defaults.iter().filter(|(name, _)| !options.contains(name)).flat_map(|(name, value)| [name, value]))
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{options}: {}", String::from_utf8_lossy(&output.stderr));
-        serde_json::from_slice(&output.stdout).unwrap()
+            .args(defaults.iter().filter(|(name, _)| !options.contains(name)).flat_map(|(name, value)| [name, value]));
+        command
     }
 }
 
@@ -108,6 +112,23 @@ fn a_connection_for_each_request() {
             Baseline::start(server).run(&format!("{options} --new-connections --workload introspect --tokens 50"));
         assert_eq!(summary["new_connections"], true);
     }
+}
+
+#[test]
+fn progress_is_told_each_second() {
+    let baseline = Baseline::start(&[]);
+    let output = baseline.command("--progress --duration 1500ms --threads 2 --rate 500").output().unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(told.lines().any(|line| line.trim_start().starts_with("1 s") && line.contains("/s  p99")), "{told}");
+}
+
+/// The baseline says that its tokens live for an hour.
+#[test]
+fn tokens_that_do_not_expire_in_time_are_told() {
+    let baseline = Baseline::start(&[]);
+    let output = baseline.command("--workload introspect --expired 0.5").output().unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success() && told.contains("live too long") && told.contains("3600 s"), "{told}");
 }
 
 #[test]

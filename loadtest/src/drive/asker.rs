@@ -14,6 +14,7 @@ use crate::client::form_encoded;
 use crate::operation::Operation;
 use crate::pace::Pace;
 use crate::request::Draft;
+use crate::slices::Slice;
 use crate::stock::{Held, Stock};
 use crate::tally::Tally;
 use crate::wire::{Wire, WireError};
@@ -35,11 +36,15 @@ pub(super) struct Desk {
     pub(super) requests_left: Cell<u64>,
     /// Requests under way.
     pub(super) pending: Cell<u64>,
+    /// What ended since the last second that was told; `None` when nobody looks on.
+    pub(super) second: RefCell<Option<Slice>>,
+    /// When the last of the tokens that shall be expired is.
+    pub(super) expires: Cell<Option<Instant>>,
 }
 
 /// What was asked, kept until the answer is there.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Asked {
+struct Asked {
     operation: Operation,
     expectation: Expectation,
     client: u32,
@@ -88,13 +93,17 @@ impl Desk {
             }
             Operation::Introspect => self.load_introspection(wire, &mut stock),
             Operation::Revoke => match stock.take() {
-                Some(held) => Some(self.load_revocation(wire, &held)),
+                Some(held) => {
+                    self.load_revocation(wire, &held);
+                    let (operation, expectation) = (Operation::Revoke, Expectation::Done);
+                    Some(Asked { operation, expectation, client: held.client })
+                }
                 None => self.instead(wire),
             },
         }
     }
 
-    pub(super) fn load_issue(&self, wire: &mut Wire, client: usize) -> Asked {
+    fn load_issue(&self, wire: &mut Wire, client: usize) -> Asked {
         let endpoint = &self.plan.endpoints[Operation::Issue as usize];
         wire.load(Draft { endpoint, credential: &self.plan.clients[client], token: b"" });
         Asked { operation: Operation::Issue, expectation: Expectation::Token, client: client as u32 }
@@ -109,11 +118,10 @@ impl Desk {
         Some(Asked { operation: Operation::Introspect, expectation: Expectation::Active(active), client: 0 })
     }
 
-    pub(super) fn load_revocation(&self, wire: &mut Wire, held: &Held) -> Asked {
+    pub(super) fn load_revocation(&self, wire: &mut Wire, held: &Held) {
         let endpoint = &self.plan.endpoints[Operation::Revoke as usize];
         let credential = &self.plan.clients[held.client as usize];
         wire.load(Draft { endpoint, credential, token: &held.token });
-        Asked { operation: Operation::Revoke, expectation: Expectation::Done, client: held.client }
     }
 
     /// Nothing is held that could be named: a mix issues one, a workload without issues is at its end.
@@ -122,42 +130,38 @@ impl Desk {
     }
 
     fn count(&self, asked: Asked, started: Instant, finished: Instant, result: Result<Answer<'_>, WireError>) {
-        let since = self.stage.since_started(finished);
+        let (since, latency) = (self.stage.since_started(finished), finished - started);
         let measuring = self.stage.is(Stage::Measuring);
+        let mut right = false;
         match result {
             Ok(answer) => {
                 let verdict = answer.verdict(asked.expectation);
-                if verdict == Verdict::Right && self.plan.shares.need_tokens() {
+                right = verdict == Verdict::Right;
+                if right && self.plan.shares.need_tokens() {
                     self.keep_issued(asked, &answer);
                 }
                 if measuring {
-                    self.tally.borrow_mut().answered(
-                        asked.operation,
-                        answer.status,
-                        verdict,
-                        finished - started,
-                        since,
-                    );
+                    self.tally.borrow_mut().answered(asked.operation, answer.status, verdict, latency, since);
                 }
             }
             Err(error) if measuring => self.tally.borrow_mut().failed(error, since),
             Err(_) => {}
         }
+        if measuring && let Some(second) = self.second.borrow_mut().as_mut() {
+            second.count(right.then_some(latency));
+        }
     }
 
-    /// Holds the token of an answer to an issue; false when it has none.
-    pub(super) fn keep_issued(&self, asked: Asked, answer: &Answer<'_>) -> bool {
-        let held = held(asked, answer);
-        let found = held.is_some();
-        if let Some(held) = held {
+    /// Holds the token of an answer to an issue.
+    fn keep_issued(&self, asked: Asked, answer: &Answer<'_>) {
+        if let Some(held) = held(asked, answer) {
             self.stock.borrow_mut().keep(held);
         }
-        found
     }
 }
 
 /// The token that an issue was answered with.
-pub(super) fn held(asked: Asked, answer: &Answer<'_>) -> Option<Held> {
+fn held(asked: Asked, answer: &Answer<'_>) -> Option<Held> {
     if asked.operation != Operation::Issue || answer.status != 200 {
         return None;
     }

@@ -24,6 +24,8 @@ pub(crate) struct Plan {
     pub(crate) introspectors: Vec<Credential>,
     pub(crate) shares: Shares,
     pub(crate) inactive: InactiveShares,
+    /// Where expired tokens come from; `None` when no share of them is asked for.
+    pub(crate) expiring: Option<Expiring>,
     /// Live tokens to hold before the run begins, where it names tokens.
     pub(crate) tokens: usize,
     pub(crate) connections: usize,
@@ -39,6 +41,15 @@ pub(crate) struct Plan {
     pub(crate) requests_max: Option<u64>,
     /// `None`: closed loop. Else arrivals a second.
     pub(crate) rate: Option<f64>,
+    /// Say each second on standard error how it goes.
+    pub(crate) progress: bool,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Expiring {
+    pub(crate) client: Credential,
+    /// Tokens that live longer are not waited for: the run fails.
+    pub(crate) wait_max: Duration,
 }
 
 impl Plan {
@@ -56,6 +67,7 @@ impl Plan {
             introspectors,
             shares,
             inactive: InactiveShares::default(),
+            expiring: None,
             tokens: 10_000,
             connections: 64,
             threads: 1,
@@ -65,6 +77,7 @@ impl Plan {
             duration: Duration::from_secs(10),
             requests_max: None,
             rate: None,
+            progress: false,
         }
     }
 

@@ -2,18 +2,22 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
 use tokio::task::{JoinSet, LocalSet};
 
 use super::Plan;
-use super::asker::{Desk, ask_until_over, held};
+use super::asker::{Desk, ask_until_over};
+use super::prepare::prepare;
+use super::progress::{self, Second};
 use super::stage::{Stage, StageCell};
 use crate::failure::{Context, Failure};
 use crate::http1::Http1;
 use crate::http2;
 use crate::pace::Pace;
+use crate::slices::Slice;
 use crate::stock::Stock;
 use crate::tally::Tally;
 use crate::wire::Wire;
@@ -21,21 +25,21 @@ use crate::wire::Wire;
 /// Answers still out at the end are waited for so long, then counted as unanswered.
 const GRACE: Duration = Duration::from_secs(2);
 const POLL: Duration = Duration::from_millis(2);
-/// Revoked tokens that a thread holds for introspections that must find them inactive.
-const REVOKED_TOKENS: usize = 500;
 
 /// Which thread this is, and its arrivals in an open loop.
 #[derive(Debug)]
 pub(super) struct Seat {
     pub(super) index: usize,
     pub(super) pace: Option<Arc<Pace>>,
+    /// Where each second is told, when somebody looks on.
+    pub(super) seconds: Option<SyncSender<Second>>,
 }
 
 pub(super) fn run(
     plan: &Arc<Plan>,
     stage: &Arc<StageCell>,
     seat: Seat,
-    ready: mpsc::SyncSender<Result<(), Failure>>,
+    ready: SyncSender<Result<(), Failure>>,
 ) -> Result<Tally, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     LocalSet::new().block_on(&runtime, async {
@@ -53,7 +57,11 @@ pub(super) fn run(
         while stage.is(Stage::Preparing) {
             tokio::time::sleep(POLL).await;
         }
+        let told = seat.seconds.map(|seconds| tokio::task::spawn_local(progress::tell(Rc::clone(&desk), seconds)));
         drive(&desk, wires).await?;
+        if let Some(told) = told {
+            told.abort();
+        }
         Ok(desk.tally.replace(Tally::new(plan.slice())?))
     })
 }
@@ -76,6 +84,8 @@ fn desk(plan: &Arc<Plan>, stage: &Arc<StageCell>, seat: &Seat) -> Result<Desk, F
         token: RefCell::default(),
         requests_left: Cell::new(requests),
         pending: Cell::new(0),
+        expires: Cell::new(None),
+        second: RefCell::new(seat.seconds.is_some().then(Slice::new).transpose()?),
     })
 }
 
@@ -86,52 +96,6 @@ fn wires(plan: &Plan, index: usize) -> Vec<Wire> {
     };
     let shared = (0..connections).map(|_| http2::Shared::new(Arc::clone(&plan.target)));
     shared.flat_map(|shared| (0..streams).map(move |_| Wire::Http2(http2::Stream::new(shared.clone())))).collect()
-}
-
-/// Issues the tokens that the run will name, over the connections that it will use.
-async fn prepare(desk: &Rc<Desk>, wires: Vec<Wire>) -> Result<Vec<Wire>, Failure> {
-    if !desk.plan.shares.need_tokens() {
-        return Ok(wires);
-    }
-    let live = desk.stock.borrow().live_max();
-    let revoked = if desk.plan.inactive.revoked > 0.0 { REVOKED_TOKENS } else { 0 };
-    let left = Rc::new(Cell::new(live + revoked));
-    let mut tasks = JoinSet::new();
-    for mut wire in wires {
-        let (desk, left) = (Rc::clone(desk), Rc::clone(&left));
-        tasks.spawn_local(async move {
-            while let Some(rest) = left.get().checked_sub(1) {
-                left.set(rest);
-                prepare_one(&desk, &mut wire, rest, rest >= live).await?;
-            }
-            Ok::<Wire, Failure>(wire)
-        });
-    }
-    let mut wires = Vec::new();
-    while let Some(wire) = tasks.join_next().await {
-        wires.push(wire.context(|| "preparing tokens".to_owned())??);
-    }
-    Ok(wires)
-}
-
-async fn prepare_one(desk: &Desk, wire: &mut Wire, number: usize, revoked: bool) -> Result<(), Failure> {
-    let asked = desk.load_issue(wire, number % desk.plan.clients.len());
-    let answer = wire.exchange().await.map_err(|error| Failure::new(format!("preparing tokens: {}", error.name())))?;
-    let Some(held) = held(asked, &answer) else {
-        let body = String::from_utf8_lossy(&answer.body[..answer.body.len().min(300)]);
-        return Err(Failure::new(format!("preparing tokens: a token request was answered {} {body}", answer.status)));
-    };
-    if !revoked {
-        desk.stock.borrow_mut().keep(held);
-        return Ok(());
-    }
-    desk.load_revocation(wire, &held);
-    let answer = wire.exchange().await.map_err(|error| Failure::new(format!("preparing tokens: {}", error.name())))?;
-    if answer.status != 200 {
-        return Err(Failure::new(format!("preparing tokens: a revocation was answered {}", answer.status)));
-    }
-    desk.stock.borrow_mut().keep_revoked(held);
-    Ok(())
 }
 
 /// Lets every connection ask until the run is over and its last answer is there, or has been waited for long enough.

@@ -38,6 +38,10 @@ impl fmt::Display for Summary {
         if self.unanswered > 0 || self.backlog > 0 {
             writeln!(f, "  {:<12} unanswered {}, not sent in time {}", "at the end", self.unanswered, self.backlog)?;
         }
+        for (operation, sizes) in &self.batches {
+            let mean = sizes.items as f64 / sizes.batches.max(1) as f64;
+            writeln!(f, "  {:<12} {operation}: {} of {mean:.1} in the mean", "batches", sizes.batches)?;
+        }
         let figure = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.2}"));
         let cpu = &self.cpu_us_per_request;
         write!(
