@@ -1,7 +1,7 @@
 # What is done by hand, and by .ci/run.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint doc bench loadtest ci
+.PHONY: help run test lint doc bench loadtest observe ci
 
 CARGO ?= cargo
 
@@ -28,6 +28,11 @@ bench: ## measure the parts in process
 loadtest: ## measure the service on both stores against a bare HTTP server, in turns
 	$(CARGO) build --locked --release --workspace
 	@server=$$(scripts/redis-server) && REDIS_SERVER=$$server target/release/jeton-loadtest turns
+
+observe: ## let a real Prometheus watch jeton under load, ask every query of rules and dashboard, draw the dashboard
+	$(CARGO) build --locked --release --workspace
+	@server=$$(scripts/redis-server) && tools=$$(scripts/prometheus) && \
+	REDIS_SERVER=$$server PROMETHEUS_BIN=$$tools python3 -B scripts/observe
 
 ci: ## all that .ci/run does
 	.ci/run

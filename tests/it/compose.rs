@@ -107,6 +107,14 @@ fn what_is_mounted_is_there_and_what_is_scraped_is_served() {
     let scrape = &yaml("deploy/compose/prometheus.yml")["scrape_configs"][0];
     assert_eq!(scrape["metrics_path"], "/metrics");
     assert_eq!(texts(&scrape["static_configs"][0]["targets"]), ["jeton:4445"]);
+    assert_eq!(scrape["job_name"], "jeton", "the alerts name it");
+    for file in texts(&yaml("deploy/compose/prometheus.yml")["rule_files"]) {
+        // Beside each other in the container as they are here.
+        let (folder, _) = file.strip_prefix("../").and_then(|path| path.split_once('/')).unwrap();
+        let mounted = (format!("./deploy/{folder}"), format!("/etc/prometheus/{folder}:ro"));
+        assert!(root().join("deploy/compose").join(&file).is_file(), "{file}");
+        assert!(mounts(&service("prometheus")).contains(&mounted), "{mounted:?}");
+    }
     let settings: toml::Table = toml::from_str(&read("deploy/compose/jeton.toml")).unwrap();
     assert_eq!(settings["admin"]["listen"].as_str(), Some("0.0.0.0:4445"));
     assert_eq!(settings["public"]["listen"].as_str(), Some("0.0.0.0:4444"));

@@ -20,6 +20,7 @@ mod limits;
 mod logs;
 mod metrics;
 mod oauth2_crate;
+mod observe;
 mod outage;
 mod outage_reasons;
 mod readme;
