@@ -1,12 +1,12 @@
 # What is done by hand, and by .ci/run.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint doc bench loadtest observe ci
+.PHONY: help run test lint doc bench loadtest loadtest-peers observe ci
 
 CARGO ?= cargo
 
 help: ## say what there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## serve with demo clients on loopback, tokens in memory
 	$(CARGO) run --locked --release -- serve --dev
@@ -29,10 +29,7 @@ loadtest: ## measure the service on both stores against a bare HTTP server, in t
 	$(CARGO) build --locked --release --workspace
 	@server=$$(scripts/redis-server) && REDIS_SERVER=$$server target/release/jeton-loadtest turns
 
-observe: ## let a real Prometheus watch jeton under load, ask every query of rules and dashboard, draw the dashboard
-	$(CARGO) build --locked --release --workspace
-	@server=$$(scripts/redis-server) && tools=$$(scripts/prometheus) && \
-	REDIS_SERVER=$$server PROMETHEUS_BIN=$$tools python3 -B scripts/observe
+.PHONY: help run test lint doc bench loadtest loadtest-peers observe ci
 
 ci: ## all that .ci/run does
 	.ci/run

@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::client::AuthMethod;
 use crate::operation::Shares;
+use crate::turns::peer::Peer;
 
 #[derive(Debug, Parser)]
 #[command(name = "jeton-loadtest", version, about)]
@@ -139,6 +140,9 @@ pub(crate) struct TurnsArgs {
     /// The jeton to measure
     #[arg(long, value_name = "FILE", default_value = "target/release/jeton")]
     pub(crate) jeton: PathBuf,
+    /// Another service to drive beside jeton, on a Redis of its own; may be given several times (see loadtest/peers)
+    #[arg(long, value_name = "NAME=FOLDER")]
+    pub(crate) peer: Vec<Peer>,
     /// Turns; medians are taken over them
     #[arg(long, default_value_t = 7, value_parser = at_least_one)]
     pub(crate) turns: usize,

@@ -3,6 +3,7 @@
 //! A document is written as JSON and read back, so whatever is shown of it ([`text`], `html`) can be shown again later.
 
 pub(crate) mod about;
+pub(crate) mod beside;
 pub(crate) mod document;
 pub(crate) mod figures;
 pub(crate) mod machine;

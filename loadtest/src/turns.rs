@@ -4,6 +4,7 @@
 //! of CPU time a request rather than of rates, since load and Redis share a core.
 
 mod configuration;
+pub(crate) mod peer;
 mod process;
 mod subject;
 
@@ -12,8 +13,9 @@ use std::time::Duration;
 use crate::args::TurnsArgs;
 use crate::drive::{self, Plan};
 use crate::failure::{Context, Failure};
-use crate::operation::Shares;
-use crate::report::{About, Document, Summary, Window, table};
+use crate::operation::{Operation, Shares};
+use crate::report::{About, Document, Summary, Window, beside, table};
+use crate::request::Endpoint;
 use subject::Subject;
 
 /// Prints the table; `false` when some answer was not as it should be.
@@ -42,7 +44,7 @@ pub(crate) fn run(args: &TurnsArgs) -> Result<bool, Failure> {
         }
     }
     let document = Document { about, windows };
-    args.output.write(&document, &table::render(&document))?;
+    args.output.write(&document, &(table::render(&document) + &beside::render(&document)))?;
     let unclean: Vec<_> = document.windows.iter().filter(|one| !one.summary.is_clean()).collect();
     for one in &unclean {
         eprintln!("not every answer of {} was as it should be in turn {}:\n{}", one.subject, one.turn + 1, one.summary);
@@ -52,6 +54,7 @@ pub(crate) fn run(args: &TurnsArgs) -> Result<bool, Failure> {
 
 fn measure(args: &TurnsArgs, subject: &Subject, workload: Shares) -> Result<Summary, Failure> {
     let plan = Plan {
+        endpoints: Operation::ALL.map(|operation| Endpoint::new(&subject.target, operation, subject.token_form)),
         tokens: args.tokens,
         connections: args.connections,
         warmup: Duration::from_secs_f64(args.warmup_seconds),

@@ -1,4 +1,5 @@
-//! What is driven: the baseline, jeton on the embedded store, jeton on a Redis of its own. Each is started and seen to answer.
+//! What is driven: the baseline, jeton on the embedded store, jeton on a Redis of its own, and peers likewise. Each is
+//! started and seen to answer.
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -10,6 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::configuration::{self, Clients};
+use super::peer;
 use super::process::Process;
 use crate::args::TurnsArgs;
 use crate::client::Credential;
@@ -17,6 +19,7 @@ use crate::cpu::CpuMeter;
 use crate::drive::Watched;
 use crate::failure::{Context, Failure};
 use crate::operation::Operation;
+use crate::report::beside::JETONS;
 use crate::request::{Draft, Endpoint};
 use crate::scrape::Metrics;
 use crate::target::{Paths, Target};
@@ -28,6 +31,8 @@ const POLL: Duration = Duration::from_millis(20);
 pub(super) struct Subject {
     pub(super) name: &'static str,
     pub(super) target: Arc<Target>,
+    /// What token requests ask for beside the grant type.
+    pub(super) token_form: &'static str,
     pub(super) clients: Vec<Credential>,
     pub(super) introspectors: Vec<Credential>,
     pub(super) server_cpu: CpuMeter,
@@ -42,7 +47,9 @@ pub(super) struct Subject {
 
 /// Starts all, the baseline first.
 pub(super) fn start_all(args: &TurnsArgs, folder: &Path) -> Result<Vec<Subject>, Failure> {
-    let clients = Clients::write(folder, args.auth)?;
+    // Asked for none, jeton gives a client all its scopes, others give it none: beside peers every request names them.
+    let token_form = if args.peer.is_empty() { "" } else { configuration::TOKEN_FORM };
+    let clients = Clients::write(folder, args.auth, token_form)?;
     let keys = folder.join("jeton.keys");
     let made = Command::new(&args.jeton).args(["keys", "generate"]).arg(&keys).output();
     let made = made.context(|| format!("running {} (--jeton names another)", args.jeton.display()))?;
@@ -61,24 +68,28 @@ pub(super) fn start_all(args: &TurnsArgs, folder: &Path) -> Result<Vec<Subject>,
     let baseline = Subject::seen(&url, vec![baseline], &clients)?;
     let mut subjects =
         vec![baseline.described("bare hyper that reads the body and answers 300 fixed bytes, one thread")];
-    let (memory, ports) = start_jeton("memory", "memory:")?;
+    let [memory, redis] = JETONS;
+    let (memory, ports) = start_jeton(memory, "memory:")?;
     let memory = Subject::seen(&local(ports.0), vec![memory], &clients)?.with_metrics(&local(ports.1))?;
     subjects.push(memory.described(&format!("{jeton}, one worker, tokens in its memory")));
-    let (redis, store_url) = start_redis(args, folder)?;
-    let redis_cpu = Some(CpuMeter::new(redis.pid())?);
-    let (on_redis, ports) = start_jeton("redis", &store_url)?;
-    let on_redis = Subject::seen(&local(ports.0), vec![on_redis, redis], &clients)?.with_metrics(&local(ports.1))?;
+    let (store, store_url) = start_redis(args, folder, redis)?;
+    let redis_cpu = Some(CpuMeter::new(store.pid())?);
+    let (on_redis, ports) = start_jeton(redis, &store_url)?;
+    let on_redis = Subject::seen(&local(ports.0), vec![on_redis, store], &clients)?.with_metrics(&local(ports.1))?;
     let redis = version(&redis_program(folder)?);
     let on_redis = on_redis.described(&format!("{jeton}, one worker, tokens in a Redis on loopback: {redis}"));
     subjects.push(Subject { redis_cpu, ..on_redis });
+    for peer in &args.peer {
+        subjects.push(peer::start(peer, args, folder, &clients)?);
+    }
     Ok(subjects)
 }
 
 impl Subject {
     /// Waits until the first of `processes` issues a token.
-    fn seen(url: &str, mut processes: Vec<Process>, clients: &Clients) -> Result<Self, Failure> {
+    pub(super) fn seen(url: &str, mut processes: Vec<Process>, clients: &Clients) -> Result<Self, Failure> {
         let target = Arc::new(Target::new(url, Paths::default())?);
-        let endpoint = Endpoint::new(&target, Operation::Issue, "");
+        let endpoint = Endpoint::new(&target, Operation::Issue, clients.token_form);
         let mut request = Vec::new();
         Draft { endpoint: &endpoint, credential: &clients.issuing[0], token: b"" }.write_http1(&mut request);
         until(&mut processes, || {
@@ -88,6 +99,7 @@ impl Subject {
         Ok(Self {
             name: service.name(),
             target,
+            token_form: clients.token_form,
             clients: clients.issuing.clone(),
             introspectors: clients.introspecting.clone(),
             server_cpu: CpuMeter::new(service.pid())?,
@@ -102,7 +114,7 @@ impl Subject {
         Ok(Self { metrics: Some(Metrics::new(admin_url)?), ..self })
     }
 
-    fn described(self, text: &str) -> Self {
+    pub(super) fn described(self, text: &str) -> Self {
         Self { described: text.to_owned(), ..self }
     }
 
@@ -126,13 +138,15 @@ fn start_baseline(args: &TurnsArgs, folder: &Path) -> Result<(Process, String), 
     Ok((process, url))
 }
 
-fn start_redis(args: &TurnsArgs, folder: &Path) -> Result<(Process, String), Failure> {
+/// Starts the Redis that `owner` has to itself.
+pub(super) fn start_redis(args: &TurnsArgs, folder: &Path, owner: &str) -> Result<(Process, String), Failure> {
     let program = redis_program(folder)?;
     let port = free_port()?;
     let (port_text, folder_text) = (port.to_string(), folder.to_string_lossy());
     let arguments =
         ["--port", &port_text, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", &folder_text];
-    let process = Process::start("redis-server", args.load_core, &program, &arguments, folder.join("redis-server"))?;
+    let log = folder.join(format!("redis-server.{owner}"));
+    let process = Process::start("redis-server", args.load_core, &program, &arguments, log)?;
     let mut processes = [process];
     until(&mut processes, || {
         TcpStream::connect(("127.0.0.1", port)).is_ok_and(|stream| exchange(stream, b"PING\r\n").starts_with("+PONG"))
@@ -152,17 +166,19 @@ fn redis_program(folder: &Path) -> Result<PathBuf, Failure> {
     let checker = on_path("redis-check-rdb")
         .ok_or_else(|| Failure::new("no redis-server on the PATH: install redis, or name one in REDIS_SERVER"))?;
     let link = folder.join("redis-server.program");
-    symlink(checker, &link)?;
+    if !link.exists() {
+        symlink(checker, &link)?;
+    }
     Ok(link)
 }
 
 /// The first line that a program says of its version.
-fn version(program: &Path) -> String {
+pub(super) fn version(program: &Path) -> String {
     let said = Command::new(program).arg("--version").output().map(|output| output.stdout).unwrap_or_default();
     String::from_utf8_lossy(&said).lines().next().unwrap_or("version unknown").to_owned()
 }
 
-fn local(port: u16) -> String {
+pub(super) fn local(port: u16) -> String {
     format!("http://127.0.0.1:{port}")
 }
 
@@ -171,7 +187,7 @@ fn on_path(program: &str) -> Option<PathBuf> {
     std::env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.is_file())
 }
 
-fn free_port() -> Result<u16, Failure> {
+pub(super) fn free_port() -> Result<u16, Failure> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
