@@ -25,11 +25,23 @@ doc: ## build the documentation, private items too; a broken link is an error
 bench: ## measure the parts in process
 	$(CARGO) bench --locked --workspace
 
-loadtest: ## measure the service on both stores against a bare HTTP server, in turns
+loadtest: ## measure the service on both stores beside a bare HTTP server; writes a report
 	$(CARGO) build --locked --release --workspace
-	@server=$$(scripts/redis-server) && REDIS_SERVER=$$server target/release/jeton-loadtest turns
+	@server=$$(scripts/redis-server) && REDIS_SERVER=$$server target/release/jeton-loadtest turns --tokens 50000 \
+	  --commit "$$(git describe --always --dirty)" --json target/loadtest/report.json --html target/loadtest/report.html
 
-.PHONY: help run test lint doc bench loadtest loadtest-peers observe ci
+loadtest-peers: ## measure the service beside node's oidc-provider, in turns; needs npm
+	$(CARGO) build --locked --release --workspace
+	mkdir -p target/peers && cp -R loadtest/peers/oidc-provider target/peers/
+	npm ci --ignore-scripts --no-audit --no-fund --prefix target/peers/oidc-provider
+	@server=$$(scripts/redis-server) && REDIS_SERVER=$$server target/release/jeton-loadtest turns \
+	  --peer oidc-provider=target/peers/oidc-provider --turns 7 --seconds 2 --tokens 5000 \
+	  --commit "$$(git describe --always --dirty)" --json target/loadtest/peers.json --html target/loadtest/peers.html
+
+observe: ## let a real Prometheus watch jeton under load, ask every query of rules and dashboard, draw the dashboard
+	$(CARGO) build --locked --release --workspace
+	@server=$$(scripts/redis-server) && tools=$$(scripts/prometheus) && \
+	REDIS_SERVER=$$server PROMETHEUS_BIN=$$tools python3 -B scripts/observe
 
 ci: ## all that .ci/run does
 	.ci/run

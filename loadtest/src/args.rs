@@ -27,6 +27,8 @@ pub(crate) enum Command {
     Turns(TurnsArgs),
     /// Compare the JSON of two runs, or of two sets of turns: ratios of B over A
     Compare(CompareArgs),
+    /// Write the HTML report of the JSON of a run or of turns
+    Render(RenderArgs),
 }
 
 #[derive(Args, Debug)]
@@ -180,12 +182,23 @@ pub(crate) struct CompareArgs {
     pub(crate) b: PathBuf,
 }
 
+#[derive(Args, Debug)]
+pub(crate) struct RenderArgs {
+    /// JSON of `run` or `turns`
+    pub(crate) json: PathBuf,
+    /// The page to write
+    pub(crate) html: PathBuf,
+}
+
 /// Where findings go beside the terminal, and what they say of their origin.
 #[derive(Args, Debug)]
 pub(crate) struct OutputArgs {
     /// Write everything as JSON to this file (`-`: to standard output, in place of the text)
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
+    /// Write a report to this file: one HTML page that needs nothing else
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
     /// What was measured: a commit, to be shown in the report
     #[arg(long, value_name = "COMMIT")]
     pub(crate) commit: Option<String>,

@@ -43,6 +43,7 @@ fn main() -> ExitCode {
         Command::Baseline(args) => baseline::serve(&args).map(|()| true),
         Command::Turns(args) => turns::run(&args),
         Command::Compare(args) => compare::run(&args),
+        Command::Render(args) => output::render(&args),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,

@@ -140,6 +140,24 @@ fn slices_add_up_to_the_window() {
 }
 
 #[test]
+fn a_report_is_one_page() {
+    let baseline = Baseline::start(&[]);
+    let file = |name: &str| baseline.folder.path().join("reports").join(name);
+    let (json, page, again) = (file("run.json"), file("run.html"), file("again.html"));
+    let mut command = baseline.command("--commit 0123abc --workload mixed=issue:1,introspect:1 --tokens 50");
+    let done = command.args(["--html".as_ref(), page.as_os_str()]).output().unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let text = std::fs::read_to_string(&page).unwrap();
+    for part in ["<!DOCTYPE html>", "commit 0123abc", "introspect of mixed=", "answers a second", "jeton-loadtest run"]
+    {
+        assert!(text.contains(part), "{part}");
+    }
+    std::fs::write(&json, done.stdout).unwrap();
+    assert!(Command::new(PROGRAM).arg("render").args([&json, &again]).status().unwrap().success());
+    assert!(std::fs::read_to_string(&again).unwrap() == text, "what was measured is drawn alike again");
+}
+
+#[test]
 fn two_documents_are_compared() {
     let folder = tempfile::tempdir().unwrap();
     let baseline = Baseline::start(&[]);

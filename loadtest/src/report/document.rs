@@ -35,13 +35,9 @@ impl Document {
     pub(crate) fn json(&self) -> Result<String, Failure> {
         serde_json::to_string(self).context(|| "writing JSON".to_owned())
     }
-
-    /// Writes it to a file whose folders are made where they are not there.
-    pub(crate) fn write(&self, file: &Path) -> Result<(), Failure> {
-        write(file, &self.json()?)
-    }
 }
 
+/// Writes a file; its folders are made where they are not there.
 pub(crate) fn write(file: &Path, text: &str) -> Result<(), Failure> {
     let folders = file.parent().map_or(Ok(()), fs::create_dir_all);
     folders.and_then(|()| fs::write(file, text)).context(|| format!("writing {}", file.display()))

@@ -46,6 +46,21 @@ pub(crate) fn groups(document: &Document) -> Vec<Group<'_>> {
     groups
 }
 
+/// Subjects in the order they first came.
+pub(crate) fn subjects(document: &Document) -> Vec<&str> {
+    let mut subjects: Vec<&str> = Vec::new();
+    for window in &document.windows {
+        if !subjects.contains(&window.subject.as_str()) {
+            subjects.push(&window.subject);
+        }
+    }
+    subjects
+}
+
+pub(crate) fn turns(document: &Document) -> usize {
+    document.windows.iter().map(|window| window.turn + 1).max().unwrap_or(0)
+}
+
 impl Group<'_> {
     pub(crate) fn spread(&self, figure: impl Fn(&Summary) -> Option<f64>) -> Option<Spread> {
         Spread::of(self.windows.iter().filter_map(|window| figure(&window.summary)))

@@ -172,10 +172,11 @@ fn redis_program(folder: &Path) -> Result<PathBuf, Failure> {
     Ok(link)
 }
 
-/// The first line that a program says of its version.
+/// What a program says of its version; of Redis' line without the particulars of its build.
 pub(super) fn version(program: &Path) -> String {
     let said = Command::new(program).arg("--version").output().map(|output| output.stdout).unwrap_or_default();
-    String::from_utf8_lossy(&said).lines().next().unwrap_or("version unknown").to_owned()
+    let said = String::from_utf8_lossy(&said);
+    said.split(" sha=").next().and_then(|said| said.lines().next()).unwrap_or("version unknown").to_owned()
 }
 
 pub(super) fn local(port: u16) -> String {
