@@ -57,6 +57,14 @@ pub(crate) fn subjects(document: &Document) -> Vec<&str> {
     subjects
 }
 
+/// A workload's name without its shares, where it is the only one of that name.
+pub(crate) fn title<'a>(document: &Document, workload: &'a str) -> &'a str {
+    let short = |name: &'a str| name.split('=').next().unwrap_or(name);
+    let mut others = document.windows.iter().map(|window| window.summary.workload.as_str());
+    let alike = |other: &str| other != workload && other.split('=').next() == Some(short(workload));
+    if others.any(alike) { workload } else { short(workload) }
+}
+
 pub(crate) fn turns(document: &Document) -> usize {
     document.windows.iter().map(|window| window.turn + 1).max().unwrap_or(0)
 }
@@ -172,6 +180,15 @@ pub(crate) mod tests {
         assert_eq!(spread(&[3.0, 1.0, 2.0]), Some(Spread { median: 2.0, least: 1.0, most: 3.0, turns: 3 }));
         assert_eq!(spread(&[4.0, 1.0]).map(|spread| spread.median), Some(2.5));
         assert_eq!(spread(&[]), None);
+    }
+
+    #[test]
+    fn a_mix_has_a_short_name_where_it_is_the_only_one() {
+        let mut document = document(&[(10.0, 12.0)]);
+        document.windows[0].summary.workload = "mixed=issue:1,revoke:1".to_owned();
+        assert_eq!(title(&document, "mixed=issue:1,revoke:1"), "mixed");
+        document.windows[1].summary.workload = "mixed=issue:1".to_owned();
+        assert_eq!(title(&document, "mixed=issue:1"), "mixed=issue:1");
     }
 
     #[test]

@@ -6,6 +6,7 @@
 mod details;
 mod ratios;
 pub(crate) mod text;
+mod tiles;
 
 use super::charts::{self, batches, course, cpu, latency};
 use super::figures;
@@ -35,9 +36,10 @@ pub(crate) fn render(document: &Document) -> String {
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta name=\"color-scheme\" content=\"light dark\">\n<title>What a request costs: {date}</title>\n\
-         <style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n{header}{ratios}{legend}{sections}{details}</main>\n</body>\n</html>\n",
+         <style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n{header}<section>\n{tiles}{ratios}</section>\n{legend}{sections}{details}</main>\n</body>\n</html>\n",
         date = Escaped(&about.date),
         header = header(document),
+        tiles = tiles::render(document),
         ratios = ratios::render(document),
         legend = legend(document),
         sections = sections.concat(),
@@ -46,36 +48,28 @@ pub(crate) fn render(document: &Document) -> String {
 }
 
 fn header(document: &Document) -> String {
-    let About { date, commit, machine, .. } = &document.about;
+    let About { date, commit, machine, subjects, .. } = &document.about;
+    let subject = |(name, text): &(String, String)| {
+        format!("<dt class=\"{}\">{}</dt><dd>{}</dd>", charts::colour(document, name), Escaped(name), Escaped(text))
+    };
     let day = date.get(..16).unwrap_or(date).replace('T', " ");
     let commit = commit.as_ref().map_or(String::new(), |commit| format!("<li>commit {}</li>", Escaped(commit)));
     format!(
         "<header>\n<h1>What a request costs</h1>\n<p class=\"lead\">{}</p>\n<ul class=\"facts\"><li>{} UTC</li>{commit}\
-         <li>{}, {} cores</li></ul>\n</header>\n",
+         <li>{}, {} cores</li></ul>\n<dl class=\"subjects\">{}</dl>\n</header>\n",
         Escaped(&lead(document)),
         Escaped(&day),
         Escaped(&machine.cpu),
-        machine.cores
+        machine.cores,
+        subjects.iter().map(subject).collect::<String>()
     )
 }
 
 fn lead(document: &Document) -> String {
-    let (subjects, turns) = (figures::subjects(document), figures::turns(document));
-    match subjects.as_slice() {
-        [base, others @ ..] if !others.is_empty() => {
-            let times = if turns == 1 { "one turn".to_owned() } else { format!("{turns} turns") };
-            format!("{} beside {base}, driven by turns on one machine: {times}.", list(others))
-        }
-        _ => "One service under load.".to_owned(),
-    }
-}
-
-/// `a`, `a and b`, `a, b and c`.
-fn list(names: &[&str]) -> String {
-    match names {
-        [] => String::new(),
-        [one] => (*one).to_owned(),
-        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    match (figures::subjects(document).len(), figures::turns(document)) {
+        (1, _) => "One service under load.".to_owned(),
+        (subjects, 1) => format!("{subjects} services on one machine, one after the other."),
+        (subjects, turns) => format!("{subjects} services on one machine, driven by turns, {turns} times."),
     }
 }
 
@@ -164,10 +158,5 @@ mod tests {
         document.windows.remove(0);
         let page = render(&document);
         assert!(page.contains("One service under load.") && !page.contains("legend\"><li"), "{page}");
-    }
-
-    #[test]
-    fn names_are_listed() {
-        assert_eq!([&[][..], &["a"], &["a", "b"], &["a", "b", "c"]].map(list), ["", "a", "a and b", "a, b and c"]);
     }
 }

@@ -176,6 +176,12 @@ impl Summary {
         })
     }
 
+    /// The operation of a workload that has one; `None` of a mix.
+    pub(crate) fn only_operation(&self) -> Option<&OperationSummary> {
+        let mut operations = self.operations.values();
+        operations.next().filter(|_| operations.next().is_none())
+    }
+
     /// Everything that was asked was answered, and rightly.
     pub(crate) fn is_clean(&self) -> bool {
         self.requests > 0 && self.right == self.requests && self.errors.is_empty() && self.unanswered == 0

@@ -13,11 +13,14 @@ use crate::scrape::{BatchSizes, Batches};
 
 /// One figure for each workload, subject and operation of the store that had batches.
 pub(crate) fn draw(document: &Document) -> String {
+    let several = figures::subjects(document).len() > 1;
     let mut drawn = String::new();
     for group in figures::groups(document) {
         for (operation, sizes) in sums(&group) {
             let mean = sizes.items as f64 / sizes.batches.max(1) as f64;
-            let caption = format!("{}, {}: {operation}, {} in the mean", group.workload, group.subject, number(mean));
+            let whose = if several { format!(", {}", group.subject) } else { String::new() };
+            let workload = figures::title(document, group.workload);
+            let caption = format!("{workload}{whose}: {operation}, {} in the mean", number(mean));
             drawn += &figure(&caption, &columns(&sizes, &colour(document, group.subject)));
         }
     }

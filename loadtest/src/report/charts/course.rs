@@ -15,7 +15,7 @@ pub(crate) fn draw(document: &Document) -> String {
     let groups = figures::groups(document);
     let mut drawn = String::new();
     for groups in groups.chunk_by(|one, other| one.workload == other.workload) {
-        let workload = groups[0].workload;
+        let workload = figures::title(document, groups[0].workload);
         let time = Time::of(groups);
         let most = |values: fn(&Summary) -> Vec<f64>| -> f64 {
             let windows = groups.iter().flat_map(|group| &group.windows);

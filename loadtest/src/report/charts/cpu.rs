@@ -15,11 +15,14 @@ const RIGHT: f64 = WIDTH - 92.0;
 const ROW: f64 = 28.0;
 const BAR: f64 = 16.0;
 
-/// One figure a workload; empty where no CPU time was read.
+/// One figure a workload; empty where no CPU time was read, and of a single subject, which has nothing beside it.
 pub(crate) fn draw(document: &Document) -> String {
-    let groups = figures::groups(document);
+    let mut groups = figures::groups(document);
+    groups.retain(|_| figures::subjects(document).len() > 1);
     let workloads = groups.chunk_by(|one, other| one.workload == other.workload);
-    workloads.filter_map(|groups| Some(figure(groups[0].workload, &bars(document, groups)?))).collect()
+    workloads
+        .filter_map(|groups| Some(figure(figures::title(document, groups[0].workload), &bars(document, groups)?)))
+        .collect()
 }
 
 fn bars(document: &Document, groups: &[Group<'_>]) -> Option<String> {
@@ -49,10 +52,8 @@ fn bars(document: &Document, groups: &[Group<'_>]) -> Option<String> {
         drawing.text("figure", (end + 6.0, text), Anchor::Start, &format!("{said} µs"));
         let _ = write!(label, " {} {said};", group.subject);
     }
-    if groups.len() > 1 {
-        let base = x.at(costs[0].0);
-        drawing.line("base", (base, 0.0), (base, height));
-    }
+    let base = x.at(costs.first()?.0);
+    drawing.line("base", (base, 0.0), (base, height));
     Some(drawing.finish(&label))
 }
 

@@ -18,9 +18,8 @@ pub(crate) fn draw(document: &Document) -> String {
     for groups in groups.chunk_by(|one, other| one.workload == other.workload) {
         let operations: Vec<&String> = groups[0].windows[0].summary.operations.keys().collect();
         for operation in &operations {
-            let alone = operations.len() == 1;
-            let caption =
-                if alone { groups[0].workload.to_owned() } else { format!("{operation} of {}", groups[0].workload) };
+            let workload = figures::title(document, groups[0].workload);
+            let caption = if operations.len() == 1 { workload.to_owned() } else { format!("{workload}: {operation}") };
             let curves = groups.iter().map(|group| (group.subject, curve(group, operation))).collect::<Vec<_>>();
             drawn += &curves_of(document, &curves).map_or(String::new(), |svg| figure(&caption, &svg));
         }

@@ -16,10 +16,9 @@ pub(super) fn render(about: &About) -> String {
         ("load generator", &version),
         ("command", &about.command),
     ];
-    let subjects = list(about.subjects.iter().map(|(name, text)| (name.as_str(), text.as_str())));
     let settings = list(about.settings.iter().map(|(name, text)| (name.as_str(), text.as_str())));
     format!(
-        "<section class=\"details\">\n<h2>How it was measured</h2>\n<div>\n<div><h3>Subjects</h3>{subjects}</div>\n\
+        "<section class=\"details\">\n<h2>How it was measured</h2>\n<div>\n\
          <div><h3>Settings</h3>{settings}</div>\n<div><h3>Origin</h3>{}</div>\n</div>\n</section>\n",
         list(facts.into_iter())
     )

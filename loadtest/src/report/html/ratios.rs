@@ -1,4 +1,4 @@
-//! The figures that matter most, large, and then all of them as a table.
+//! All subjects and workloads as a table: medians, spreads, and ratios to the first subject.
 
 use std::fmt::Write as _;
 
@@ -10,38 +10,6 @@ use crate::report::summary::{Latencies, Summary};
 
 pub(super) fn render(document: &Document) -> String {
     let groups = figures::groups(document);
-    format!("<section>\n{}{}</section>\n", tiles(document, &groups), table(document, &groups))
-}
-
-/// What each subject's CPU time is over the first one's; of a single subject, its rate and CPU time.
-fn tiles(document: &Document, groups: &[Group<'_>]) -> String {
-    let base = groups.first().map_or("", |group| group.subject);
-    let mut tiles = String::new();
-    for group in groups {
-        let cpu = group.spread(figures::server_cpu);
-        let said = cpu.map(|cpu| format!("{} µs of CPU a request", number(cpu.median)));
-        let (large, small) = match Spread::of(group.ratios(document, figures::server_cpu)) {
-            _ if group.subject == base && figures::subjects(document).len() > 1 => continue,
-            Some(ratio) if group.subject != base => {
-                (format!("{}<span>×</span>", number(ratio.median)), format!("the CPU of {base}"))
-            }
-            _ => {
-                let rate = group.spread(figures::rate).map_or(0.0, |rate| rate.median);
-                (format!("{}<span>/s</span>", number(rate)), said.unwrap_or_default())
-            }
-        };
-        let _ = write!(
-            tiles,
-            "<li class=\"{}\"><b>{}</b><strong>{large}</strong><small>{}</small></li>",
-            colour(document, group.subject),
-            Escaped(&format!("{} · {}", group.workload, group.subject)),
-            Escaped(&small)
-        );
-    }
-    format!("<ul class=\"tiles\">{tiles}</ul>\n")
-}
-
-fn table(document: &Document, groups: &[Group<'_>]) -> String {
     let several = figures::subjects(document).len() > 1;
     let over = if several { "<th>ratio</th>" } else { "" };
     let mut rows = String::new();
@@ -49,6 +17,7 @@ fn table(document: &Document, groups: &[Group<'_>]) -> String {
         let _ = writeln!(rows, "<tr class=\"workload\"><th colspan=\"9\">{}</th></tr>", Escaped(groups[0].workload));
         for group in groups {
             rows += &row(document, group, several);
+            rows += &parts(group, several);
         }
     }
     format!(
@@ -77,7 +46,9 @@ fn row(document: &Document, group: &Group<'_>, several: bool) -> String {
         (true, false) => cell(Spread::of(group.ratios(document, figure)), number),
         (false, _) => String::new(),
     };
-    let point = |value: fn(&Latencies) -> f64| cell(group.spread(|summary| Some(value(&only(summary)?))), latency);
+    let point = |value: fn(&Latencies) -> f64| {
+        cell(group.spread(|summary| Some(value(&summary.only_operation()?.latency_us))), latency)
+    };
     format!(
         "<tr><th class=\"{}\">{}</th>{}{}{}{}{}{}{}{}</tr>\n",
         colour(document, group.subject),
@@ -93,11 +64,26 @@ fn row(document: &Document, group: &Group<'_>, several: bool) -> String {
     )
 }
 
-/// Latencies of a workload of one operation; of a mix there are none to be told in one figure.
-fn only(summary: &Summary) -> Option<Latencies> {
-    let mut operations = summary.operations.values();
-    let first = operations.next()?.latency_us;
-    operations.next().is_none().then_some(first)
+/// A row for each operation of a mix, of which there are no latencies to be told in one figure.
+fn parts(group: &Group<'_>, several: bool) -> String {
+    let operations = &group.windows[0].summary.operations;
+    if operations.len() < 2 {
+        return String::new();
+    }
+    let row = |operation: &String| {
+        let point = |value: fn(&Latencies) -> f64| {
+            cell(group.spread(|summary| Some(value(&summary.operations.get(operation)?.latency_us))), latency)
+        };
+        format!(
+            "<tr class=\"part\"><th>{}</th>{}{}{}{}<td></td></tr>\n",
+            Escaped(operation),
+            "<td></td>".repeat(if several { 4 } else { 2 }),
+            point(|latencies| latencies.p50),
+            point(|latencies| latencies.p99),
+            point(|latencies| latencies.p999),
+        )
+    };
+    operations.keys().map(row).collect()
 }
 
 /// A median, and below it from where to where the turns went.
@@ -121,7 +107,6 @@ mod tests {
         for cell in [
             "<td>13.0<small>12.0–22.0</small></td>",
             "<td>1.20<small>1.10–1.30</small></td>",
-            "<strong>1.20<span>×</span></strong>",
             "<td class=\"none\">–</td>",
         ] {
             assert!(page.contains(cell), "{cell}: {page}");
@@ -133,6 +118,17 @@ mod tests {
         let mut document = document(&[(10.0, 12.0)]);
         document.windows.truncate(1);
         let page = render(&document);
-        assert!(!page.contains("ratio") && page.contains("<strong>100,000<span>/s</span></strong>"), "{page}");
+        assert!(!page.contains("ratio") && page.contains("<td>100,000</td>"), "{page}");
+    }
+
+    #[test]
+    fn a_mix_has_a_row_for_each_operation() {
+        let mut document = document(&[(10.0, 12.0)]);
+        for window in &mut document.windows {
+            let issue = window.summary.operations["issue"].clone();
+            window.summary.operations.insert("revoke".to_owned(), issue);
+        }
+        let page = render(&document);
+        assert_eq!(page.matches("<tr class=\"part\"><th>revoke</th><td></td>").count(), 2, "{page}");
     }
 }
