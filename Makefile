@@ -1,12 +1,12 @@
 # What is done by hand, and by .ci/run.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint doc bench loadtest loadtest-peers observe ci
+.PHONY: help run test lint doc bench loadtest loadtest-picture loadtest-peers observe ci
 
 CARGO ?= cargo
 
 help: ## say what there is
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## serve with demo clients on loopback, tokens in memory
 	$(CARGO) run --locked --release -- serve --dev
@@ -29,6 +29,9 @@ loadtest: ## measure the service on both stores beside a bare HTTP server; write
 	$(CARGO) build --locked --release --workspace
 	@server=$$(scripts/redis-server) && REDIS_SERVER=$$server target/release/jeton-loadtest turns --tokens 50000 \
 	  --commit "$$(git describe --always --dirty)" --json target/loadtest/report.json --html target/loadtest/report.html
+
+loadtest-picture: loadtest ## draw docs/report.png from its report; needs chromium
+	scripts/report-picture
 
 loadtest-peers: ## measure the service beside node's oidc-provider, in turns; needs npm
 	$(CARGO) build --locked --release --workspace

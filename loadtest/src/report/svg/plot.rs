@@ -4,6 +4,8 @@ use super::scale::Scale;
 use super::{Anchor, Drawing, WIDTH};
 
 pub(crate) const HEIGHT: f64 = 220.0;
+/// Half the width of a mark's character.
+const CHARACTER_HALF: f64 = 3.2;
 /// Room for the marks of the axes.
 pub(crate) const LEFT: f64 = 50.0;
 pub(crate) const RIGHT: f64 = WIDTH - 12.0;
@@ -35,7 +37,8 @@ impl Plot {
         if ruled {
             self.drawing.line("grid", (at, TOP), (at, BOTTOM));
         }
-        self.drawing.text("mark", (at, BOTTOM + 16.0), Anchor::Middle, name);
+        let inside = at.min(WIDTH - CHARACTER_HALF * name.chars().count() as f64);
+        self.drawing.text("mark", (inside, BOTTOM + 16.0), Anchor::Middle, name);
     }
 
     pub(crate) fn line(&mut self, class: &str, points: &[(f64, f64)]) {
