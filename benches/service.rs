@@ -57,7 +57,7 @@ fn token_request(bencher: Bencher<'_, '_>, at_once: usize) {
     let request = house::token_request();
     bencher
         .counter(ItemsCount::new(at_once))
-        .bench_local(|| runtime.block_on(house.exchange(|_| request.as_bytes(), "\"access_token\"")));
+        .bench_local(|| runtime.block_on(house.pipes.exchange(|_| request.as_bytes(), "\"access_token\"")));
 }
 
 #[divan::bench(args = AT_ONCE)]
@@ -70,7 +70,7 @@ fn introspection(bencher: Bencher<'_, '_>, at_once: usize) {
         minted.into_iter().map(|minted| house::introspection_request(minted.unwrap().token.expose())).collect();
     bencher
         .counter(ItemsCount::new(at_once))
-        .bench_local(|| runtime.block_on(house.exchange(|index| requests[index].as_bytes(), "\"active\":true")));
+        .bench_local(|| runtime.block_on(house.pipes.exchange(|index| requests[index].as_bytes(), "\"active\":true")));
 }
 
 /// The same way as far as the token's tag: no actor but the one who knows the clients is asked.
@@ -81,5 +81,5 @@ fn introspection_of_a_forged_token(bencher: Bencher<'_, '_>, at_once: usize) {
     let request = house::introspection_request(&format!("jt_{}", "A".repeat(56)));
     bencher
         .counter(ItemsCount::new(at_once))
-        .bench_local(|| runtime.block_on(house.exchange(|_| request.as_bytes(), "\"active\":false")));
+        .bench_local(|| runtime.block_on(house.pipes.exchange(|_| request.as_bytes(), "\"active\":false")));
 }

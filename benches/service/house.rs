@@ -31,13 +31,18 @@ const CLIENT: &str = "billing-worker";
 const RESOURCE_SERVER: &str = "orders-api";
 const SECRET: &str = "Yz9mQ2tXc1RkR3ZKbkx3aEZpUHVBb0VyQ3lCZU1qU2s";
 
-pub(crate) struct InProcess {
-    pub(crate) house: House,
+/// Connections without a socket: our ends of them, and the tasks that serve the others.
+pub(crate) struct Pipes {
     connections: Vec<DuplexStream>,
     /// Whether answers have been seen to say what they should.
     seen: bool,
-    /// Ends the connections with the house.
+    /// Ends the connections with the pipes.
     _serving: JoinSet<()>,
+}
+
+pub(crate) struct InProcess {
+    pub(crate) house: House,
+    pub(crate) pipes: Pipes,
 }
 
 impl InProcess {
@@ -50,14 +55,25 @@ impl InProcess {
         let store = MemoryStore::new(u64::MAX, Clock::System, Random::system());
         let house = House::open(store.handle(), clients, Random::system(), Arc::new(shared()));
         let router = Router::public(house.services.clone());
+        let pipes = Pipes::open(connections, |stream| connection::serve_unswept(stream, router.clone()));
+        Self { house, pipes }
+    }
+}
+
+impl Pipes {
+    /// So many connections, each served by what `serve` gives. To be called within a local runtime.
+    pub(crate) fn open<F>(connections: usize, serve: impl Fn(DuplexStream) -> F) -> Self
+    where
+        F: Future<Output = ()> + 'static,
+    {
         let mut serving = JoinSet::new();
         let open = |_| {
             let (ours, theirs) = duplex(PIPE_BYTES);
-            serving.spawn_local(connection::serve_unswept(theirs, router.clone()));
+            serving.spawn_local(serve(theirs));
             ours
         };
         let connections = (0..connections).map(open).collect();
-        Self { house, connections, seen: false, _serving: serving }
+        Self { connections, seen: false, _serving: serving }
     }
 
     /// Asks on every connection, then reads every answer, which must be 200 and, the first time, hold `member`.
