@@ -15,6 +15,7 @@
 //! # To add an actor
 //! Copy the shape of [`minter`], name it as a noun of agency, spawn it in `worker.rs`, draw its arrow in ARCHITECTURE.md.
 
+mod asks;
 pub mod authenticator;
 pub(crate) mod deadlines;
 pub mod inspector;
@@ -67,11 +68,11 @@ pub(crate) struct Surroundings {
 
 impl Surroundings {
     /// A supervised actor's mailbox and task.
-    fn start<M: 'static, A: Actor<M>>(
+    fn start<M: 'static, T: 'static, A: Actor<M>>(
         &self,
         name: ActorName,
         make: impl FnMut() -> A + 'static,
-    ) -> (Mailbox<M>, Supervised) {
+    ) -> (Mailbox<M, T>, Supervised) {
         let (mailbox, inbox) = mailbox(self.capacity, self.deadlines.clone(), self.metrics.mailbox(name));
         let metrics = self.metrics.clone();
         (mailbox, Box::pin(supervise(name, inbox, make, move |name| metrics.actor_restarted(name))))

@@ -17,6 +17,7 @@ pub mod connections;
 pub(crate) mod endpoints;
 pub(crate) mod error;
 pub(crate) mod frames;
+pub(crate) mod head;
 pub(crate) mod io;
 pub mod listener;
 pub(crate) mod notes;

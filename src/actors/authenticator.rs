@@ -21,7 +21,7 @@ const BATCH_MAX: usize = 256;
 /// Asks who somebody is. Cheap to clone; after the last drop the authenticator empties its inbox and stops.
 #[derive(Clone, Debug)]
 pub struct AuthenticatorHandle {
-    mailbox: Mailbox<Authenticate>,
+    mailbox: Mailbox<Authenticate, Authentication>,
     clients: Arc<ArcSwap<Clients>>,
 }
 
@@ -145,10 +145,10 @@ fn judge(clients: &Clients, presented: &PresentedCredentials) -> Authentication 
 }
 
 fn judge_secret(clients: &Clients, method: PresentedMethod, reading: &SecretReading) -> Authentication {
-    let client = clients.get(reading.client_id.as_str());
+    let client = clients.get(reading.client_id());
     // Verified first, and against nothing where nobody is registered: the same work whoever is named.
     let hashes = client.map_or(&[][..], |client| &client.registration().secrets);
-    let proven = secret::verify(&reading.secret, hashes);
+    let proven = secret::verify(reading.secret(), hashes);
     let Some(client) = client else {
         return refused(RefusalReason::UnknownClient, None);
     };

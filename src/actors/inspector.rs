@@ -3,21 +3,18 @@
 //! Invariants: equal questions of a batch are asked once; a token is live only before its own expiry, whatever the store keeps;
 //! a fault of the store is never an answer about a token.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
-
 use super::mailbox::{Inbox, Mailbox, Reply};
 use super::supervisor::{Actor, Supervised};
 use super::{ActorError, Deadline, Surroundings};
 use crate::clock::Clock;
 use crate::oauth::time::Timestamp;
 use crate::oauth::token::{TokenAddress, TokenRecord};
-use crate::store::{Lookup, TokenStore};
+use crate::store::{Lookup, StoreError, TokenStore};
 use crate::telemetry::labels::ActorName;
 
 /// Asks after tokens. Cheap to clone; after the last drop the inspector empties its inbox and stops.
 #[derive(Clone, Debug)]
-pub struct InspectorHandle(Mailbox<Inspect>);
+pub struct InspectorHandle(Mailbox<Inspect, Inspection>);
 
 /// What is known of a token.
 #[derive(Clone, Debug, PartialEq)]
@@ -86,32 +83,27 @@ impl<S: TokenStore> Actor<Inspect> for Inspector<S> {
             let (questions, askers) = distinct(batch);
             let found = self.store.find(questions).await;
             let now = Timestamp::from_unix_millis(self.options.clock.unix_millis());
-            for (replies, found) in askers.into_iter().zip(found) {
-                let answer = found.map(|lookup| judge(lookup, now)).map_err(ActorError::from);
-                for reply in replies {
-                    reply.send(answer.clone());
-                }
+            for (place, reply) in askers {
+                // A store answers as many items as it was asked.
+                let found = found.get(place).cloned().unwrap_or(Err(StoreError::Internal));
+                reply.send(found.map(|lookup| judge(lookup, now)).map_err(ActorError::from));
             }
         }
     }
 }
 
-/// Each address once, in the order of first asking, and who asked for it.
-fn distinct(batch: Vec<Inspect>) -> (Vec<TokenAddress>, Vec<Vec<Reply<Inspection>>>) {
-    let mut places: HashMap<TokenAddress, usize> = HashMap::with_capacity(batch.len());
-    let mut questions = Vec::with_capacity(batch.len());
-    let mut askers: Vec<Vec<Reply<Inspection>>> = Vec::with_capacity(batch.len());
+/// Each address once, and beside each question of the batch, in the order of the addresses, the place of its address.
+fn distinct(mut batch: Vec<Inspect>) -> (Vec<TokenAddress>, Vec<(usize, Reply<Inspection>)>) {
+    batch.sort_unstable_by(|one, other| one.address.mac().cmp(other.address.mac()));
+    let mut addresses: Vec<TokenAddress> = Vec::with_capacity(batch.len());
+    let mut askers = Vec::with_capacity(batch.len());
     for Inspect { address, reply } in batch {
-        match places.entry(address) {
-            Entry::Occupied(place) => askers[*place.get()].push(reply),
-            Entry::Vacant(place) => {
-                place.insert(questions.len());
-                questions.push(address);
-                askers.push(vec![reply]);
-            }
+        if addresses.last() != Some(&address) {
+            addresses.push(address);
         }
+        askers.push((addresses.len() - 1, reply));
     }
-    (questions, askers)
+    (addresses, askers)
 }
 
 fn judge(lookup: Lookup, now: Timestamp) -> Inspection {

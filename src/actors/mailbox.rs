@@ -3,25 +3,30 @@
 //! Invariants: a full mailbox refuses at once and does nothing; every ask ends, by an answer, by its deadline, or with
 //! [`ActorError::Lost`] when the message is dropped unanswered; messages leave in the order they came.
 //!
-//! Everything here lives on one thread, so a queue is a `VecDeque` and waking is a `Waker`: an ask costs a push and a poll.
+//! Everything here lives on one thread, so a queue is a `VecDeque`, waking is a `Waker`, and asks stand in places that are used again
+//! and again: an ask costs a push and a poll, and no allocation.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::fmt;
 use std::future::poll_fn;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
 use tokio::time::Instant;
 
+use super::asks::{Answer, Asks};
 use super::deadlines::{Deadlines, Overdue};
 use super::{ActorError, Deadline};
 use crate::telemetry::metrics::MailboxMetrics;
 
-/// Where messages are put. Cheap to clone; when the last clone is gone the inbox ends after what waits in it.
-pub(crate) struct Mailbox<M> {
+pub(crate) use super::asks::Reply;
+
+/// Where messages `M` are put that are answered with `T`. Cheap to clone; when the last clone is gone the inbox ends after what waits
+/// in it.
+pub(crate) struct Mailbox<M, T> {
     queue: Rc<Queue<M>>,
+    asks: Rc<Asks<T>>,
     deadlines: Deadlines,
 }
 
@@ -29,9 +34,6 @@ pub(crate) struct Mailbox<M> {
 pub(crate) struct Inbox<M> {
     queue: Rc<Queue<M>>,
 }
-
-/// Answers one ask, once. Dropped unanswered it says [`ActorError::Lost`].
-pub(crate) struct Reply<T>(Option<Rc<Slot<T>>>);
 
 /// How full a mailbox may get.
 #[derive(Clone, Copy, Debug)]
@@ -43,73 +45,58 @@ pub(crate) struct Capacity {
 }
 
 struct Queue<M> {
-    waiting: RefCell<VecDeque<(Instant, M)>>,
+    waiting: RefCell<VecDeque<M>>,
     capacity: Capacity,
+    /// When the oldest of those that wait came, or one that came later: the clock is read once a batch.
+    oldest: Cell<Instant>,
     senders: Cell<usize>,
     /// The inbox is gone: nobody will ever answer.
     closed: Cell<bool>,
     actor: RefCell<Option<Waker>>,
+    /// The depth that the gauge was last told.
+    told: Cell<usize>,
     metrics: MailboxMetrics,
 }
 
-struct Slot<T> {
-    state: RefCell<State<T>>,
-    deadline: Deadline,
-}
-
-enum State<T> {
-    Waiting(Option<Waker>),
-    Answered(Result<T, ActorError>),
-    /// Taken by the asker, or given up by it.
-    Over,
-}
-
-/// The asker's end of a [`Reply`].
-struct Answer<T>(Rc<Slot<T>>);
-
 /// A mailbox and its inbox.
-pub(crate) fn mailbox<M>(capacity: Capacity, deadlines: Deadlines, metrics: MailboxMetrics) -> (Mailbox<M>, Inbox<M>) {
+pub(crate) fn mailbox<M: 'static, T: 'static>(
+    capacity: Capacity,
+    deadlines: Deadlines,
+    metrics: MailboxMetrics,
+) -> (Mailbox<M, T>, Inbox<M>) {
     let queue = Rc::new(Queue {
         waiting: RefCell::default(),
         capacity,
+        oldest: Cell::new(Instant::now()),
         senders: Cell::new(1),
         closed: Cell::new(false),
         actor: RefCell::default(),
+        told: Cell::new(0),
         metrics,
     });
-    (Mailbox { queue: queue.clone(), deadlines }, Inbox { queue })
+    let asks = Rc::<Asks<T>>::default();
+    deadlines.watch(asks.clone());
+    deadlines.watch(queue.clone());
+    (Mailbox { queue: queue.clone(), asks, deadlines }, Inbox { queue })
 }
 
-impl<M> Mailbox<M> {
+impl<M, T> Mailbox<M, T> {
     /// Puts a message in and waits for its answer.
     ///
     /// # Errors
     /// `Overloaded` at once where the mailbox is full but for its reserve, `TimedOut` at `by`, `Lost` where the message was
     /// dropped, and what the actor answers.
-    pub(crate) async fn ask<T: 'static>(
-        &self,
-        by: Deadline,
-        message: impl FnOnce(Reply<T>) -> M,
-    ) -> Result<T, ActorError> {
+    pub(crate) async fn ask(&self, by: Deadline, message: impl FnOnce(Reply<T>) -> M) -> Result<T, ActorError> {
         let Capacity { messages_max, reserved } = self.queue.capacity;
-        self.ask_below(messages_max - reserved, by, message).await
+        self.put(messages_max - reserved, by, message)?.await
     }
 
     /// As [`Mailbox::ask`], and may use the reserve too.
-    pub(crate) async fn ask_reserved<T: 'static>(
-        &self,
-        by: Deadline,
-        message: impl FnOnce(Reply<T>) -> M,
-    ) -> Result<T, ActorError> {
-        self.ask_below(self.queue.capacity.messages_max, by, message).await
+    pub(crate) async fn ask_reserved(&self, by: Deadline, message: impl FnOnce(Reply<T>) -> M) -> Result<T, ActorError> {
+        self.put(self.queue.capacity.messages_max, by, message)?.await
     }
 
-    async fn ask_below<T: 'static>(
-        &self,
-        limit: usize,
-        by: Deadline,
-        message: impl FnOnce(Reply<T>) -> M,
-    ) -> Result<T, ActorError> {
+    fn put(&self, limit: usize, by: Deadline, message: impl FnOnce(Reply<T>) -> M) -> Result<Answer<'_, T>, ActorError> {
         if self.queue.closed.get() {
             return Err(ActorError::Lost);
         }
@@ -117,17 +104,21 @@ impl<M> Mailbox<M> {
             self.queue.metrics.refused();
             return Err(ActorError::Overloaded);
         }
-        let slot = Rc::new(Slot { state: RefCell::new(State::Waiting(None)), deadline: by });
-        self.deadlines.watch(slot.clone());
-        self.queue.push(message(Reply(Some(slot.clone()))));
-        Answer(slot).await
+        let (reply, answer) = Asks::begin(&self.asks, by);
+        self.deadlines.begun();
+        self.queue.push(message(reply));
+        Ok(answer)
     }
 }
 
 impl<M> Queue<M> {
     fn push(&self, message: M) {
-        self.waiting.borrow_mut().push_back((Instant::now(), message));
-        self.metrics.entered();
+        let mut waiting = self.waiting.borrow_mut();
+        if waiting.is_empty() {
+            self.oldest.set(Instant::now());
+        }
+        waiting.push_back(message);
+        drop(waiting);
         self.wake_actor();
     }
 
@@ -135,6 +126,22 @@ impl<M> Queue<M> {
         if let Some(actor) = self.actor.borrow_mut().take() {
             actor.wake();
         }
+    }
+
+    /// Tells the gauge what has changed since it was last told: many workers' mailboxes add up in it.
+    fn tell_depth(&self) {
+        let depth = self.waiting.borrow().len();
+        let told = self.told.replace(depth);
+        if depth != told {
+            self.metrics.depth_changed(depth as f64 - told as f64);
+        }
+    }
+}
+
+impl<M> Overdue for Queue<M> {
+    fn sweep(&self, _now: Instant) -> bool {
+        self.tell_depth();
+        !self.waiting.borrow().is_empty()
     }
 }
 
@@ -145,22 +152,18 @@ impl<M> Inbox<M> {
     }
 
     fn poll_batch(&mut self, max: usize, cx: &mut Context<'_>) -> Poll<Option<Vec<M>>> {
-        let mut waiting = self.queue.waiting.borrow_mut();
+        let queue = &self.queue;
+        let mut waiting = queue.waiting.borrow_mut();
         if !waiting.is_empty() {
             let now = Instant::now();
+            queue.metrics.waited(now.duration_since(queue.oldest.replace(now)));
             let count = waiting.len().min(max);
-            let metrics = &self.queue.metrics;
-            metrics.left(count);
-            let taken = waiting.drain(..count).map(|(asked_at, message)| {
-                metrics.waited(now.duration_since(asked_at));
-                message
-            });
-            return Poll::Ready(Some(taken.collect()));
+            return Poll::Ready(Some(waiting.drain(..count).collect()));
         }
-        if self.queue.senders.get() == 0 {
+        if queue.senders.get() == 0 {
             return Poll::Ready(None);
         }
-        *self.queue.actor.borrow_mut() = Some(cx.waker().clone());
+        *queue.actor.borrow_mut() = Some(cx.waker().clone());
         Poll::Pending
     }
 }
@@ -169,19 +172,19 @@ impl<M> Drop for Inbox<M> {
     fn drop(&mut self) {
         self.queue.closed.set(true);
         // Taken out first: dropping a message wakes its asker, who may look at the queue.
-        let unanswered = std::mem::take(&mut *self.queue.waiting.borrow_mut());
-        self.queue.metrics.left(unanswered.len());
+        drop(std::mem::take(&mut *self.queue.waiting.borrow_mut()));
+        self.queue.tell_depth();
     }
 }
 
-impl<M> Clone for Mailbox<M> {
+impl<M, T> Clone for Mailbox<M, T> {
     fn clone(&self) -> Self {
         self.queue.senders.set(self.queue.senders.get() + 1);
-        Self { queue: self.queue.clone(), deadlines: self.deadlines.clone() }
+        Self { queue: self.queue.clone(), asks: self.asks.clone(), deadlines: self.deadlines.clone() }
     }
 }
 
-impl<M> Drop for Mailbox<M> {
+impl<M, T> Drop for Mailbox<M, T> {
     fn drop(&mut self) {
         self.queue.senders.set(self.queue.senders.get() - 1);
         if self.queue.senders.get() == 0 {
@@ -190,80 +193,9 @@ impl<M> Drop for Mailbox<M> {
     }
 }
 
-impl<M> fmt::Debug for Mailbox<M> {
+impl<M, T> fmt::Debug for Mailbox<M, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Mailbox").field("waiting", &self.queue.waiting.borrow().len()).finish_non_exhaustive()
-    }
-}
-
-impl<T> Reply<T> {
-    /// Gives the answer. If nobody waits any more it is dropped.
-    pub(crate) fn send(mut self, answer: Result<T, ActorError>) {
-        if let Some(slot) = self.0.take() {
-            slot.end(answer);
-        }
-    }
-
-    /// Whether somebody still waits for it.
-    pub(crate) fn is_awaited(&self) -> bool {
-        self.0.as_ref().is_some_and(|slot| matches!(*slot.state.borrow(), State::Waiting(_)))
-    }
-}
-
-impl<T> Drop for Reply<T> {
-    fn drop(&mut self) {
-        if let Some(slot) = self.0.take() {
-            slot.end(Err(ActorError::Lost));
-        }
-    }
-}
-
-impl<T> Slot<T> {
-    fn end(&self, answer: Result<T, ActorError>) {
-        let mut state = self.state.borrow_mut();
-        if let State::Waiting(waker) = &mut *state {
-            let waker = waker.take();
-            *state = State::Answered(answer);
-            drop(state);
-            if let Some(waker) = waker {
-                waker.wake();
-            }
-        }
-    }
-}
-
-impl<T> Overdue for Slot<T> {
-    fn expire(&self, now: Instant) -> bool {
-        if !matches!(*self.state.borrow(), State::Waiting(_)) {
-            return true;
-        }
-        let overdue = now >= self.deadline.instant();
-        if overdue {
-            self.end(Err(ActorError::TimedOut));
-        }
-        overdue
-    }
-}
-
-impl<T> Future for Answer<T> {
-    type Output = Result<T, ActorError>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut state = self.0.state.borrow_mut();
-        match std::mem::replace(&mut *state, State::Over) {
-            State::Answered(answer) => Poll::Ready(answer),
-            State::Waiting(_) => {
-                *state = State::Waiting(Some(cx.waker().clone()));
-                Poll::Pending
-            }
-            State::Over => Poll::Ready(Err(ActorError::Lost)),
-        }
-    }
-}
-
-impl<T> Drop for Answer<T> {
-    fn drop(&mut self) {
-        *self.0.state.borrow_mut() = State::Over;
     }
 }
 
@@ -275,7 +207,7 @@ mod tests {
 
     struct Double(u32, Reply<u32>);
 
-    fn small() -> (Mailbox<Double>, Inbox<Double>, Deadlines) {
+    fn small() -> (Mailbox<Double, u32>, Inbox<Double>, Deadlines) {
         let deadlines = Deadlines::default();
         let capacity = Capacity { messages_max: 3, reserved: 1 };
         let (mailbox, inbox) = mailbox(capacity, deadlines.clone(), MailboxMetrics::none());

@@ -21,7 +21,7 @@ use crate::telemetry::labels::ActorName;
 
 /// Asks for tokens. Cheap to clone; after the last drop the minter empties its inbox and stops.
 #[derive(Clone, Debug)]
-pub struct MinterHandle(Mailbox<Mint>);
+pub struct MinterHandle(Mailbox<Mint, Minted>);
 
 /// A token that the store has, and where.
 #[derive(Clone, Debug)]
@@ -91,10 +91,9 @@ impl<S: TokenStore> Actor<Mint> for Minter<S> {
         while let Some(mut batch) = inbox.next_batch(self.options.batch_max).await {
             // Nobody waits: mint nothing.
             batch.retain(|mint| mint.reply.is_awaited());
-            let (replies, made): (Vec<_>, Vec<_>) = self.make(batch).into_iter().unzip();
-            let (minted, records): (Vec<_>, Vec<_>) = made.into_iter().unzip();
+            let (made, records) = self.make(batch);
             let saved = self.store.save(records).await;
-            for ((reply, minted), saved) in replies.into_iter().zip(minted).zip(saved) {
+            for ((reply, minted), saved) in made.into_iter().zip(saved) {
                 reply.send(saved.map(|()| minted).map_err(ActorError::from));
             }
         }
@@ -103,14 +102,14 @@ impl<S: TokenStore> Actor<Mint> for Minter<S> {
 
 impl<S: TokenStore> Minter<S> {
     /// Tokens and records for a batch; whoever cannot have one is answered here. The clock is read and random bits are drawn once.
-    fn make(&self, batch: Vec<Mint>) -> Vec<(Reply<Minted>, (Minted, NewRecord))> {
+    fn make(&self, batch: Vec<Mint>) -> (Vec<(Reply<Minted>, Minted)>, Vec<NewRecord>) {
         let now = Timestamp::from_unix_millis(self.options.clock.unix_millis());
         let keys = self.options.keys.load();
         let mut random = vec![0; batch.len() * RANDOM_BYTES];
         let drawn = self.options.random.fill(&mut random).map_err(|_| StoreError::Internal);
         let (bits, _) = random.as_chunks::<RANDOM_BYTES>();
 
-        let mut made = Vec::with_capacity(batch.len());
+        let (mut made, mut records) = (Vec::with_capacity(batch.len()), Vec::with_capacity(batch.len()));
         for (mint, bits) in batch.into_iter().zip(bits) {
             let bound = mint.confirmation.is_some();
             match drawn.and_then(|()| self.store.open_page(now, mint.lifetime, bound)) {
@@ -118,11 +117,12 @@ impl<S: TokenStore> Minter<S> {
                     let (token, address) = Token::make(&self.options.prefix, keys.maker(now), page, bits);
                     let Mint { grant, lifetime, confirmation, reply } = mint;
                     let record = TokenRecord { issued_at: now, lifetime, grant, confirmation };
-                    made.push((reply, (Minted { token, address }, NewRecord { address, record })));
+                    made.push((reply, Minted { token, address }));
+                    records.push(NewRecord { address, record });
                 }
                 Err(error) => mint.reply.send(Err(error.into())),
             }
         }
-        made
+        (made, records)
     }
 }

@@ -13,7 +13,7 @@ use crate::telemetry::labels::ActorName;
 
 /// Asks for revocations. Cheap to clone; after the last drop the revoker empties its inbox and stops.
 #[derive(Clone, Debug)]
-pub struct RevokerHandle(Mailbox<Revoke>);
+pub struct RevokerHandle(Mailbox<Revoke, Revocation>);
 
 /// What became of a revocation. The first two are one answer to the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,23 +10,22 @@ use std::task::Poll;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use hyper::Version;
 use hyper::body::Body;
-use hyper::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HeaderMap};
-use hyper::http::request::Parts;
-use hyper::{Request, Version};
 use tokio::time::Instant;
 
 use super::PeerIdentity;
 use super::activity::{Activity, Order};
 use super::error::{Failure, HttpError};
+use super::head::Head;
 use crate::actors::Deadline;
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
 /// A request that has been read whole.
 #[derive(Debug)]
-pub(crate) struct Asked {
-    head: Parts,
+pub(crate) struct Asked<'a> {
+    pub(crate) head: &'a Head<'a>,
     /// Its form.
     pub(crate) body: Bytes,
     /// When its answer is worth nothing any more.
@@ -45,64 +44,59 @@ pub(crate) struct BodyLimits {
     pub(crate) request_deadline: Duration,
 }
 
-impl Asked {
-    /// All `Authorization` header fields.
-    pub(crate) fn authorization(&self) -> impl Iterator<Item = &[u8]> {
-        self.head.headers.get_all(AUTHORIZATION).iter().map(|value| value.as_bytes())
-    }
-
-    /// The query of its target.
-    pub(crate) fn query(&self) -> Option<&str> {
-        self.head.uri.query()
-    }
-}
-
 /// Reads a form, from a request whose head came at `begun`.
 ///
 /// # Errors
 /// [`HttpError`]: its size, then its type, then what came of it.
-pub(crate) async fn read_form<B>(
-    request: Request<B>,
+pub(crate) async fn read_form<'a, B>(
+    head: &'a Head<'a>,
+    mut body: B,
     limits: BodyLimits,
     peer: &PeerIdentity,
     activity: &Activity,
     begun: Instant,
-) -> Result<Asked, Failure>
+) -> Result<Asked<'a>, Failure>
 where
     B: Body<Data = Bytes> + Unpin,
 {
-    let (head, mut body) = request.into_parts();
-    let judged = judge_type(&head.headers, body.is_end_stream());
-    if let Err(refused) = judge_unread(&head.headers, limits.bytes_max, judged) {
-        leave_unread(head.version, &body, activity);
+    let judged = judge_type(head, body.is_end_stream());
+    if let Err(refused) = judge_unread(head, limits.bytes_max, judged) {
+        leave_unread(head.version(), &body, activity);
         return Err(refused.into());
     }
+    let mut waited = Waited::default();
     let whole = if body.is_end_stream() {
         Bytes::new()
-    } else if head.version == Version::HTTP_2 {
+    } else if head.version() == Version::HTTP_2 {
         // Streams of one connection wait apart; what has come with the head needs no timer.
-        let reading = std::pin::pin!(read(&mut body, limits.bytes_max));
+        let reading = std::pin::pin!(read(&mut body, limits.bytes_max, &mut waited));
         tokio::time::timeout_at(begun + limits.timeout, reading).await.unwrap_or(Err(HttpError::BodyTooSlow))?
     } else {
         activity.body_awaited(true);
-        let whole = until_overdue(activity, read(&mut body, limits.bytes_max)).await;
+        let whole = until_overdue(activity, read(&mut body, limits.bytes_max, &mut waited)).await;
         activity.body_awaited(false);
         whole?
     };
     judged?;
-    let by = Deadline::after(Instant::now(), limits.request_deadline);
+    // What came with its head was whole when the head was: no need to read the clock again.
+    let whole_at = if waited.0 { Instant::now() } else { begun };
+    let by = Deadline::after(whole_at, limits.request_deadline);
     Ok(Asked { head, body: whole, by, source: peer.source })
 }
 
+/// Whether some of a body came after its head.
+#[derive(Debug, Default)]
+struct Waited(bool);
+
 /// What must be refused before a byte of the body is read.
-fn judge_unread(headers: &HeaderMap, bytes_max: usize, judged_type: Result<(), HttpError>) -> Result<(), HttpError> {
+fn judge_unread(head: &Head<'_>, bytes_max: usize, judged_type: Result<(), HttpError>) -> Result<(), HttpError> {
     // "A server that receives an Expect field value containing a member other than 100-continue MAY respond with a 417
     // (Expectation Failed) status code" (RFC 9110 section 10.1.1).
-    let expects = headers.get(EXPECT);
+    let expects = head.expect.first;
     if expects.is_some_and(|expected| !expected.as_bytes().eq_ignore_ascii_case(b"100-continue")) {
         return Err(HttpError::ExpectationUnknown);
     }
-    if announced_bytes(headers).is_some_and(|bytes| bytes > bytes_max as u64) {
+    if head.announced_bytes().is_some_and(|bytes| bytes > bytes_max as u64) {
         return Err(HttpError::BodyTooLarge);
     }
     // A body of the wrong type is read, so that the connection stays good, unless its client waits to be told to send it.
@@ -116,14 +110,19 @@ pub(crate) fn leave_unread(version: Version, body: &impl Body, activity: &Activi
     }
 }
 
-async fn read<B>(body: &mut B, bytes_max: usize) -> Result<Bytes, HttpError>
+async fn read<B>(body: &mut B, bytes_max: usize, waited: &mut Waited) -> Result<Bytes, HttpError>
 where
     B: Body<Data = Bytes> + Unpin,
 {
     let mut first = Bytes::new();
     let mut more = BytesMut::new();
     while !body.is_end_stream() {
-        let frame = poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)).await;
+        let frame = poll_fn(|cx| {
+            let polled = Pin::new(&mut *body).poll_frame(cx);
+            waited.0 |= polled.is_pending();
+            polled
+        });
+        let frame = frame.await;
         let Some(frame) = frame else { break };
         let frame = frame.map_err(|_| HttpError::BodyBroken)?;
         // Trailers mean nothing here.
@@ -159,18 +158,12 @@ async fn until_overdue<T>(
     .await
 }
 
-fn announced_bytes(headers: &HeaderMap) -> Option<u64> {
-    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
-}
-
 /// A form in UTF-8, uncompressed; or nothing at all, of whatever type (H07).
-fn judge_type(headers: &HeaderMap, is_empty: bool) -> Result<(), HttpError> {
-    let encoded = |value: &&hyper::header::HeaderValue| !value.as_bytes().eq_ignore_ascii_case(b"identity");
-    if headers.get_all(CONTENT_ENCODING).iter().any(|value| encoded(&value)) {
+fn judge_type(head: &Head<'_>, is_empty: bool) -> Result<(), HttpError> {
+    if head.is_encoded {
         return Err(HttpError::ContentEncoding);
     }
-    let mut types = headers.get_all(CONTENT_TYPE).iter();
-    match (types.next(), types.next()) {
+    match (head.content_type.first, head.content_type.second) {
         (None, None) if is_empty => Ok(()),
         (Some(one), None) if one.to_str().is_ok_and(is_form) => Ok(()),
         _ => Err(HttpError::ContentType),
@@ -179,6 +172,9 @@ fn judge_type(headers: &HeaderMap, is_empty: bool) -> Result<(), HttpError> {
 
 /// `application/x-www-form-urlencoded`, whose charset, where one is named, is UTF-8 (RFC 6749 appendix B).
 fn is_form(content_type: &str) -> bool {
+    if content_type == FORM {
+        return true;
+    }
     let mut parts = content_type.split(';').map(str::trim);
     let is_form = parts.next().is_some_and(|media_type| media_type.eq_ignore_ascii_case(FORM));
     is_form

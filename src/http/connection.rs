@@ -26,7 +26,7 @@ use super::PeerIdentity;
 use super::activity::{Activity, CoarseClock, Order, Underway};
 use super::io::{Protocol, Watched};
 use super::notes;
-use super::router::{HEADERS_MAX, Router};
+use super::router::Router;
 use crate::telemetry::labels::Endpoint;
 
 /// A request's head (H15).
@@ -88,7 +88,6 @@ where
     let connection = http1::Builder::new()
         // Its own timer would cut idle connections: the timers are ours.
         .header_read_timeout(None)
-        .max_headers(HEADERS_MAX)
         .max_header_size(HEAD_BYTES_MAX)
         .max_buf_size(BUFFER_BYTES_MAX)
         // A client that has closed its side still gets its answer, and no request costs a read that only asks whether it has.

@@ -5,8 +5,8 @@
 //! and every 503 a `Retry-After`.
 
 use bytes::Bytes;
-use hyper::header::{ALLOW, CONNECTION, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
-use hyper::{StatusCode, Version};
+use hyper::StatusCode;
+use hyper::header::{ALLOW, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 
 use super::reply::{self, Reply};
 use crate::actors::ActorError;
@@ -194,27 +194,22 @@ impl Face {
 }
 
 impl Failure {
-    /// The response that an endpoint's caller gets.
-    pub(crate) fn into_reply(self, endpoint: Endpoint, version: Version) -> Reply {
+    /// What an endpoint's caller gets.
+    pub(crate) fn into_reply(self, endpoint: Endpoint) -> Reply {
         let face = Face::of(self, endpoint);
         // Codes and sentences are ours and hold no character that JSON escapes.
         let body = format!("{{\"error\":\"{}\",\"error_description\":\"{}\"}}", face.code, face.sentence);
-        let mut response = reply::json(face.status, Bytes::from(body));
-        let headers = response.headers_mut();
+        let mut reply = reply::json(face.status, Bytes::from(body)).closing(face.closes);
         for challenge in face.challenges {
-            headers.append(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+            reply = reply.with(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
         if let Some(seconds) = face.retry_after_seconds {
-            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+            reply = reply.with(RETRY_AFTER, HeaderValue::from(seconds));
         }
         if let Some(methods) = face.allow {
-            headers.insert(ALLOW, HeaderValue::from_static(methods));
+            reply = reply.with(ALLOW, HeaderValue::from_static(methods));
         }
-        // HTTP/2 has no such field: there a stream ends, and nothing else (RFC 9113 section 8.2.2).
-        if face.closes && version != Version::HTTP_2 {
-            headers.insert(CONNECTION, reply::CLOSE);
-        }
-        response
+        reply
     }
 
     /// What is said of it to the caller.

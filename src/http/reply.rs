@@ -1,4 +1,4 @@
-//! Responses and their headers, prebuilt.
+//! What an endpoint answers, and how it becomes a response.
 //!
 //! Invariants: every response says `nosniff` (H21); what carries a token, an answer about one, or an error is never kept by a cache
 //! (RFC 6749 section 5.1: "the response MUST include the Cache-Control […] with a value of no-store […] as well as the Pragma
@@ -6,38 +6,41 @@
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderValue, PRAGMA, X_CONTENT_TYPE_OPTIONS};
+use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, PRAGMA, X_CONTENT_TYPE_OPTIONS};
 use hyper::{Response, StatusCode};
-
-/// A whole answer.
-pub(crate) type Reply = Response<Full<Bytes>>;
 
 /// `Connection: close`.
 pub(crate) const CLOSE: HeaderValue = HeaderValue::from_static("close");
+/// `Content-Type` of JSON.
+pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache");
 
-/// Header fields that a reply gets, and those that hyper and the connection add: no growing on the way.
-const HEADERS_USUAL: usize = 8;
+/// Header fields of a usual request or response: a map with room for more is not kept.
+const FIELDS_USUAL: usize = 16;
 
-/// A reply with this body and no header but `nosniff`.
+/// A whole answer.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    status: StatusCode,
+    body: Bytes,
+    is_json: bool,
+    may_be_kept: bool,
+    closes: bool,
+    /// What else its head says; most say nothing else.
+    fields: Vec<(HeaderName, HeaderValue)>,
+}
+
+/// A reply with this body, of which a cache may think what it likes.
 pub(crate) fn bare(status: StatusCode, body: Bytes) -> Reply {
-    let mut headers = HeaderMap::with_capacity(HEADERS_USUAL);
-    headers.insert(X_CONTENT_TYPE_OPTIONS, NOSNIFF);
-    let mut response = Response::new(Full::new(body));
-    *response.status_mut() = status;
-    *response.headers_mut() = headers;
-    response
+    Reply { status, body, is_json: false, may_be_kept: true, closes: false, fields: Vec::new() }
 }
 
 /// JSON that no cache keeps.
 pub(crate) fn json(status: StatusCode, body: Bytes) -> Reply {
-    let mut response = unkept(status, body);
-    response.headers_mut().insert(CONTENT_TYPE, JSON);
-    response
+    Reply { is_json: true, may_be_kept: false, ..bare(status, body) }
 }
 
 /// JSON that no cache keeps, status 200.
@@ -47,13 +50,57 @@ pub(crate) fn ok(body: impl Into<Bytes>) -> Reply {
 
 /// Status 200 and nothing, which no cache keeps.
 pub(crate) fn empty() -> Reply {
-    unkept(StatusCode::OK, Bytes::new())
+    Reply { may_be_kept: false, ..bare(StatusCode::OK, Bytes::new()) }
 }
 
-fn unkept(status: StatusCode, body: Bytes) -> Reply {
-    let mut response = bare(status, body);
-    let headers = response.headers_mut();
-    headers.insert(CACHE_CONTROL, NO_STORE);
-    headers.insert(PRAGMA, NO_CACHE);
-    response
+impl Reply {
+    pub(crate) fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The same with one field more, beside others of its name.
+    pub(crate) fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.fields.push((name, value));
+        self
+    }
+
+    /// The same, the last on its connection where `closes` says so.
+    pub(crate) fn closing(mut self, closes: bool) -> Self {
+        self.closes = closes;
+        self
+    }
+
+    /// Whether it must be the last on its connection.
+    pub(crate) fn closes(&self) -> bool {
+        self.closes
+    }
+
+    /// The response. `used`: a map that its request needs no more, whose memory serves again.
+    pub(crate) fn into_response(self, used: HeaderMap) -> Response<Full<Bytes>> {
+        let mut headers = emptied(used);
+        headers.insert(X_CONTENT_TYPE_OPTIONS, NOSNIFF);
+        if !self.may_be_kept {
+            headers.insert(CACHE_CONTROL, NO_STORE);
+            headers.insert(PRAGMA, NO_CACHE);
+        }
+        if self.is_json {
+            headers.insert(CONTENT_TYPE, JSON);
+        }
+        for (name, value) in self.fields {
+            headers.append(name, value);
+        }
+        let mut response = Response::new(Full::new(self.body));
+        *response.status_mut() = self.status;
+        *response.headers_mut() = headers;
+        response
+    }
+}
+
+/// An idle connection must not hold what one large head once needed.
+fn emptied(mut used: HeaderMap) -> HeaderMap {
+    if used.capacity() > FIELDS_USUAL {
+        return HeaderMap::new();
+    }
+    used.clear();
+    used
 }

@@ -3,15 +3,17 @@
 //! Order of judgement: what every request must be, path, method; then size and type, where the body is read; then the endpoint.
 //! Invariant: every request that hyper hands over is answered and counted once, a panic in an endpoint included.
 
-use std::panic::AssertUnwindSafe;
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::{Pin, pin};
 use std::rc::Rc;
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use futures_util::FutureExt;
 use http_body_util::Full;
 use hyper::body::Body;
-use hyper::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderValue};
-use hyper::{Method, Request, StatusCode, Version};
+use hyper::header::{CONNECTION, CONTENT_LENGTH, HeaderValue};
+use hyper::{Method, Request, Response, StatusCode, Version};
 use tokio::time::Instant;
 
 use super::activity::{Activity, Order, Timers};
@@ -19,6 +21,7 @@ use super::body::{self, BodyLimits};
 use super::endpoints::metadata::Metadata;
 use super::endpoints::{admin_introspect, health, introspect, revoke, token};
 use super::error::{Failure, HttpError};
+use super::head::Head;
 use super::notes::Notes;
 use super::reply::{self, Reply};
 use super::{PeerIdentity, Reach, Services};
@@ -29,7 +32,7 @@ pub use super::endpoints::metrics::MetricsText;
 /// Bytes of a request's target (H16).
 const TARGET_BYTES_MAX: usize = 8192;
 /// Header fields of a request (H15).
-pub(crate) const HEADERS_MAX: usize = 64;
+const HEADERS_MAX: usize = 64;
 
 const POST: &str = "POST";
 const GET: &str = "GET, HEAD";
@@ -88,57 +91,72 @@ impl Router {
     }
 
     /// Answers one request.
-    pub(crate) async fn serve<B>(&self, peer: &PeerIdentity, activity: &Activity, request: Request<B>) -> Reply
+    pub(crate) async fn serve<B>(
+        &self,
+        peer: &PeerIdentity,
+        activity: &Activity,
+        request: Request<B>,
+    ) -> Response<Full<Bytes>>
     where
         B: Body<Data = Bytes> + Unpin,
     {
         let begun = Instant::now();
+        let (parts, body) = request.into_parts();
+        let head = Head::of(&parts);
         let shared = &self.services.shared;
         let log_requests = **shared.log_requests.load();
-        let mut notes = Notes::of(log_requests, request.headers());
-        let (version, is_head) = (request.version(), request.method() == Method::HEAD);
+        let mut notes = Notes::of(log_requests, head.fields());
 
-        let route = self.route(request.uri().path());
+        let route = self.route(head.path());
         let endpoint = route.map_or(Endpoint::Other, Route::endpoint);
-        let answer = self.answer(route, peer, activity, begun, request, &mut notes);
-        // The endpoint and all it held are dropped by a panic; the notes may lack something, which harms nobody.
-        let answer = AssertUnwindSafe(answer).catch_unwind().await.unwrap_or(Err(Failure::Panic));
-        let mut reply = answer.unwrap_or_else(|failure| {
+        let answered = {
+            let mut answer = pin!(self.answer(route, peer, activity, begun, &head, body, &mut notes));
+            poll_fn(|cx| poll_unless_panicked(answer.as_mut(), cx)).await
+        };
+        let reply = answered.unwrap_or_else(|failure| {
             notes.failure(endpoint, failure);
-            failure.into_reply(endpoint, version)
+            failure.into_reply(endpoint)
         });
-        if version != Version::HTTP_2 && (activity.order() != Order::Serve || shared.health.draining()) {
-            reply.headers_mut().insert(CONNECTION, reply::CLOSE);
+        notes.close(&shared.metrics, endpoint, reply.status(), begun.elapsed(), log_requests, peer);
+
+        let is_head = head.method() == Method::HEAD;
+        // HTTP/2 has no such field: there a stream ends, and nothing else (RFC 9113 section 8.2.2).
+        let is_last = head.version() != Version::HTTP_2
+            && (reply.closes() || activity.order() != Order::Serve || shared.health.draining());
+        let mut response = reply.into_response(parts.headers);
+        if is_last {
+            response.headers_mut().insert(CONNECTION, reply::CLOSE);
         }
         if is_head {
-            leave_body_out(&mut reply);
+            leave_body_out(&mut response);
         }
-        notes.close(&shared.metrics, endpoint, reply.status(), begun.elapsed(), log_requests, peer);
-        reply
+        response
     }
 
+    #[expect(clippy::too_many_arguments, reason = "all that is known of a request; a struct for one call would only rename them")]
     async fn answer<B>(
         &self,
         route: Option<Route>,
         peer: &PeerIdentity,
         activity: &Activity,
         begun: Instant,
-        request: Request<B>,
+        head: &Head<'_>,
+        body: B,
         notes: &mut Notes,
     ) -> Result<Reply, Failure>
     where
         B: Body<Data = Bytes> + Unpin,
     {
-        let route = match admit(&request, route) {
+        let route = match admit(head, route) {
             Ok(route) => route,
             Err(refused) => {
-                body::leave_unread(request.version(), request.body(), activity);
+                body::leave_unread(head.version(), &body, activity);
                 return Err(refused.into());
             }
         };
         if route.methods() == GET {
-            body::leave_unread(request.version(), request.body(), activity);
-            return self.answer_get(route, &request);
+            body::leave_unread(head.version(), &body, activity);
+            return self.answer_get(route, head);
         }
         let services = &self.services;
         let limits = &services.shared.limits;
@@ -147,7 +165,7 @@ impl Router {
             timeout: limits.body_timeout,
             request_deadline: limits.request_deadline,
         };
-        let asked = body::read_form(request, limits, peer, activity, begun).await?;
+        let asked = body::read_form(head, body, limits, peer, activity, begun).await?;
         match (route, &self.door) {
             (Route::Token, _) => token::serve(services, &asked, notes).await,
             (Route::Introspect, _) => introspect::serve(services, &asked, notes).await,
@@ -159,10 +177,10 @@ impl Router {
         }
     }
 
-    fn answer_get<B>(&self, route: Route, request: &Request<B>) -> Result<Reply, Failure> {
+    fn answer_get(&self, route: Route, head: &Head<'_>) -> Result<Reply, Failure> {
         let health = &self.services.shared.health;
         match (route, &self.door) {
-            (Route::Metadata, _) => Ok(self.metadata.serve(request.headers())),
+            (Route::Metadata, _) => Ok(self.metadata.serve(head.fields())),
             (Route::Alive, _) => Ok(health::alive(health)),
             (Route::Ready, _) => Ok(health::ready(health)),
             (Route::Metrics, Door::Admin { metrics, .. }) => Ok(metrics.serve()),
@@ -221,23 +239,20 @@ impl Route {
 }
 
 /// What every request must be, then its path, then its method.
-fn admit<B>(request: &Request<B>, route: Option<Route>) -> Result<Route, HttpError> {
-    let (headers, uri) = (request.headers(), request.uri());
-    let hosts = headers.get_all(HOST).iter().count();
+fn admit(head: &Head<'_>, route: Option<Route>) -> Result<Route, HttpError> {
     // "A server MUST respond with a 400 (Bad Request) status code to any HTTP/1.1 request message that lacks a Host header field
     // and to any request message that contains more than one" (RFC 9112 section 3.2); HTTP/2 has its authority.
-    if hosts > 1 || (hosts == 0 && request.version() == Version::HTTP_11) {
+    if head.hosts > 1 || (head.hosts == 0 && head.version() == Version::HTTP_11) {
         return Err(HttpError::Host);
     }
-    if headers.len() > HEADERS_MAX {
+    if head.fields().len() > HEADERS_MAX {
         return Err(HttpError::TooManyHeaders);
     }
-    let target = uri.path_and_query().map_or("", |target| target.as_str());
-    if target.len() + uri.authority().map_or(0, |authority| authority.as_str().len()) > TARGET_BYTES_MAX {
+    if head.target_bytes() > TARGET_BYTES_MAX {
         return Err(HttpError::TargetTooLong);
     }
     let route = route.ok_or(HttpError::NotFound)?;
-    let allowed = match *request.method() {
+    let allowed = match *head.method() {
         Method::POST => POST,
         Method::GET | Method::HEAD => GET,
         _ => "",
@@ -245,14 +260,22 @@ fn admit<B>(request: &Request<B>, route: Option<Route>) -> Result<Route, HttpErr
     if allowed == route.methods() { Ok(route) } else { Err(HttpError::MethodNotAllowed(route.methods())) }
 }
 
+/// A poll of an endpoint. The endpoint and all it held are dropped by a panic; the notes may lack something, which harms nobody.
+fn poll_unless_panicked(
+    answer: Pin<&mut impl Future<Output = Result<Reply, Failure>>>,
+    cx: &mut Context<'_>,
+) -> Poll<Result<Reply, Failure>> {
+    catch_unwind(AssertUnwindSafe(|| answer.poll(cx))).unwrap_or(Poll::Ready(Err(Failure::Panic)))
+}
+
 /// "The server SHOULD send the same header fields in response to a HEAD request as it would have sent if the request method had been
 /// GET" (RFC 9110 section 9.3.2).
-fn leave_body_out(reply: &mut Reply) {
-    if reply.status() != StatusCode::NOT_MODIFIED {
-        let bytes = reply.body().size_hint().exact().unwrap_or(0);
-        reply.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(bytes));
+fn leave_body_out(response: &mut Response<Full<Bytes>>) {
+    if response.status() != StatusCode::NOT_MODIFIED {
+        let bytes = response.body().size_hint().exact().unwrap_or(0);
+        response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(bytes));
     }
-    *reply.body_mut() = Full::default();
+    *response.body_mut() = Full::default();
 }
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
 //! What a request presents as proof of who sent it, claimed and not yet verified (RFC 6749 section 2.3): rows A01 to A21.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use data_encoding::BASE64;
 use zeroize::Zeroizing;
 
-use super::client::ClientId;
 use super::error::ProtocolError;
 use super::form::{Form, unescape};
 use super::secret::Secret;
@@ -35,13 +35,11 @@ pub enum PresentedMethod {
     Post,
 }
 
-/// One reading of an id and a secret.
-#[derive(Debug)]
+/// One reading of an id and a secret: one piece of memory, wiped when dropped, never printed.
 pub struct SecretReading {
-    /// Who is claimed.
-    pub client_id: ClientId,
-    /// The proof.
-    pub secret: Secret,
+    /// The id, a byte between, the secret.
+    pair: Zeroizing<Vec<u8>>,
+    id_bytes: usize,
 }
 
 /// Proof as presented. More methods come as arms.
@@ -131,7 +129,7 @@ fn from_body(form: &Form<'_>) -> PresentedCredentials {
         (Some(_), ..) => PresentedCredentials::Unproven(Unproven::Unsupported),
         (None, Some(client_id), Some(secret)) => PresentedCredentials::Secret {
             method: PresentedMethod::Post,
-            first: SecretReading { client_id: ClientId::new(client_id), secret: Secret::new(secret.as_bytes()) },
+            first: SecretReading::join(client_id.as_bytes(), secret.as_bytes()),
             second: None,
         },
         (None, None, Some(_)) => PresentedCredentials::Unproven(Unproven::Malformed),
@@ -158,15 +156,14 @@ impl Header {
 
     fn read_basic(credentials: &[u8]) -> Option<Self> {
         let pair = Zeroizing::new(BASE64.decode(credentials).ok()?);
-        let colon = pair.iter().position(|&byte| byte == b':').filter(|&at| at > 0)?;
-        let (id, secret) = (&pair[..colon], &pair[colon + 1..]);
-        let raw = SecretReading::of(id, secret);
-        let decoded = match (unescape(id), unescape(secret)) {
+        let id_bytes = pair.iter().position(|&byte| byte == b':').filter(|&at| at > 0)?;
+        let raw = SecretReading { pair, id_bytes };
+        let decoded = match (unescape(raw.id()), unescape(raw.secret())) {
             (Some(Cow::Borrowed(_)), Some(Cow::Borrowed(_))) => None,
-            (Some(id), Some(secret)) => SecretReading::of(&id, &secret),
+            (Some(id), Some(secret)) => SecretReading::join(&id, &secret).of_text(),
             _ => None,
         };
-        match (decoded, raw) {
+        match (decoded, raw.of_text()) {
             (Some(first), second) => Some(Self::Basic { first, second }),
             (None, raw) => Some(Self::Basic { first: raw?, second: None }),
         }
@@ -189,18 +186,45 @@ impl Header {
 }
 
 impl SecretReading {
+    fn join(id: &[u8], secret: &[u8]) -> Self {
+        let mut pair = Zeroizing::new(Vec::with_capacity(id.len() + 1 + secret.len()));
+        pair.extend_from_slice(id);
+        pair.push(b':');
+        pair.extend_from_slice(secret);
+        Self { pair, id_bytes: id.len() }
+    }
+
     /// `None` where the id is no text, and so no client's.
-    fn of(id: &[u8], secret: &[u8]) -> Option<Self> {
-        let client_id = ClientId::new(std::str::from_utf8(id).ok()?);
-        Some(Self { client_id, secret: Secret::new(secret) })
+    fn of_text(self) -> Option<Self> {
+        std::str::from_utf8(self.id()).is_ok().then_some(self)
+    }
+
+    /// Who is claimed.
+    pub fn client_id(&self) -> &str {
+        std::str::from_utf8(self.id()).unwrap_or_default()
+    }
+
+    /// The proof, for the one place that compares it.
+    pub fn secret(&self) -> &[u8] {
+        &self.pair[self.id_bytes + 1..]
+    }
+
+    fn id(&self) -> &[u8] {
+        &self.pair[..self.id_bytes]
     }
 
     fn is_of_client_in(&self, form: &Form<'_>) -> bool {
-        form.client_id.as_deref().is_none_or(|id| id == self.client_id.as_str())
+        form.client_id.as_deref().is_none_or(|id| id.as_bytes() == self.id())
     }
 
     fn is_secret_in(&self, form: &Form<'_>) -> bool {
-        form.client_secret.as_deref().is_none_or(|secret| secret.as_bytes() == self.secret.expose())
+        form.client_secret.as_deref().is_none_or(|secret| secret.as_bytes() == self.secret())
+    }
+}
+
+impl fmt::Debug for SecretReading {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SecretReading").field("client_id", &self.client_id()).finish_non_exhaustive()
     }
 }
 

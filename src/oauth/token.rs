@@ -214,8 +214,9 @@ impl TokenRecord {
 }
 
 fn sign(key: &ServiceKey, bytes: &[u8]) -> [u8; 32] {
-    let tag = hmac::sign(key.token_key(), bytes);
-    std::array::from_fn(|i| tag.as_ref()[i])
+    let mut mac = [0; 32];
+    mac.copy_from_slice(hmac::sign(key.token_key(), bytes).as_ref());
+    mac
 }
 
 impl fmt::Debug for Token {

@@ -98,8 +98,8 @@ pub const DESCRIPTIONS: &[(&str, &str)] = &[
     ("jeton_store_connections", "Connections to the store, by state."),
     ("jeton_store_tokens", "Live tokens in the embedded store."),
     ("jeton_store_tokens_max", "Tokens that the embedded store may hold."),
-    ("jeton_mailbox_depth", "Messages that wait, by actor."),
-    ("jeton_mailbox_wait_seconds", "Time a message waited, by actor."),
+    ("jeton_mailbox_depth", "Messages that wait, by actor, as a sweep every 10 ms finds them."),
+    ("jeton_mailbox_wait_seconds", "Time that the oldest message of a batch waited, by actor."),
     ("jeton_mailbox_refusals_total", "Messages refused by a full mailbox, by actor."),
     ("jeton_actor_restarts_total", "Actors started again after a panic."),
     ("jeton_connections", "Open connections, by listener."),
@@ -312,17 +312,12 @@ impl MailboxMetrics {
         Self { depth: Gauge::noop(), wait: Histogram::noop(), refusals: Counter::noop() }
     }
 
-    /// A message was put in.
-    pub fn entered(&self) {
-        self.depth.increment(1.0);
+    /// So many messages more wait than when this was last told.
+    pub fn depth_changed(&self, by: f64) {
+        self.depth.increment(by);
     }
 
-    /// Messages were taken out that had waited so long; `waits` says how many and for how long the oldest did.
-    pub fn left(&self, messages: usize) {
-        self.depth.decrement(messages as f64);
-    }
-
-    /// A message waited so long.
+    /// A batch was taken whose oldest message had waited so long.
     pub fn waited(&self, wait: Duration) {
         self.wait.record(wait.as_secs_f64());
     }

@@ -29,12 +29,14 @@ impl Body for Pieces {
 }
 
 async fn read(headers: &[(&'static str, &'static str)], pieces: &[&'static str]) -> (Result<String, Failure>, Order) {
-    let mut request = Request::new(Pieces(pieces.iter().copied().collect()));
+    let mut request = hyper::Request::new(Pieces(pieces.iter().copied().collect()));
     for (name, value) in headers {
         request.headers_mut().append(*name, value.parse().unwrap());
     }
     let activity = Activity::new(CoarseClock::default(), None);
-    let asked = read_form(request, LIMITS, &PeerIdentity::default(), &activity, Instant::now()).await;
+    let (parts, body) = request.into_parts();
+    let head = Head::of(&parts);
+    let asked = read_form(&head, body, LIMITS, &PeerIdentity::default(), &activity, Instant::now()).await;
     (asked.map(|asked| String::from_utf8(asked.body.to_vec()).unwrap()), activity.order())
 }
 

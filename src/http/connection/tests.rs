@@ -149,6 +149,7 @@ async fn h15_a_head_that_is_too_large_is_431() {
             (field(16_385 - fixed), 431),
             ("x: y\r\n".repeat(63), 200),
             ("x: y\r\n".repeat(64), 431),
+            ("x: y\r\n".repeat(200), 431),
         ] {
             let mut connection = open(&service);
             let answer = connection.ask(head(fields)).await;
@@ -158,7 +159,11 @@ async fn h15_a_head_that_is_too_large_is_431() {
                 connection.pass(seconds(2)).await;
             }
         }
-        assert_eq!(service.metric("jeton_http_requests_total{endpoint=\"other\",code=\"431\"}").unwrap(), "2");
+        // hyper refuses by itself what is longer than it reads; the router what has more fields than it wants.
+        let count = |endpoint: &str| {
+            service.metric(&format!("jeton_http_requests_total{{endpoint=\"{endpoint}\",code=\"431\"}}")).unwrap()
+        };
+        assert_eq!((count("other").as_str(), count("alive").as_str()), ("2", "1"));
     })
     .await;
 }

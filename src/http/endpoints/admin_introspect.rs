@@ -18,14 +18,14 @@ use crate::telemetry::labels::{IntrospectionOutcome, Label};
 pub(crate) async fn serve(
     services: &Services,
     reach: Reach,
-    asked: &Asked,
+    asked: &Asked<'_>,
     notes: &mut Notes,
 ) -> Result<Reply, Failure> {
     refuse_unguarded(services, reach)?;
-    form::check_query(asked.query())?;
+    form::check_query(asked.head.query())?;
     let form = Form::parse(&asked.body)?;
     if reach != Reach::UnixSocket {
-        authorise(services, PresentedCredentials::parse(Endpoint::Introspection, asked.authorization(), &form)?)?;
+        authorise(services, PresentedCredentials::parse(Endpoint::Introspection, asked.head.authorization.iter(), &form)?)?;
     }
 
     Ok(match standing::of(services, asked.by, form.token()?, notes).await? {
@@ -64,5 +64,5 @@ fn authorise(services: &Services, presented: PresentedCredentials) -> Result<(),
 /// Compares digests, in constant time.
 fn is_admin_token(services: &Services, presented: &Secret) -> bool {
     let expected = services.shared.admin_token.load();
-    expected.as_ref().as_ref().is_some_and(|expected| secret::verify(presented, &[SecretHash::of(expected)]))
+    expected.as_ref().as_ref().is_some_and(|expected| secret::verify(presented.expose(), &[SecretHash::of(expected)]))
 }

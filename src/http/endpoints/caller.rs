@@ -26,7 +26,7 @@ pub(super) struct Caller {
 /// The client that presented this.
 pub(super) async fn authenticate(
     services: &Services,
-    asked: &Asked,
+    asked: &Asked<'_>,
     presented: PresentedCredentials,
     notes: &mut Notes,
 ) -> Result<Caller, Failure> {
@@ -38,7 +38,7 @@ pub(super) async fn authenticate(
 /// The same, in the lane that load on the other endpoints cannot fill.
 pub(super) async fn authenticate_for_revocation(
     services: &Services,
-    asked: &Asked,
+    asked: &Asked<'_>,
     presented: PresentedCredentials,
     notes: &mut Notes,
 ) -> Result<Caller, Failure> {
@@ -58,7 +58,7 @@ fn method(presented: &PresentedCredentials) -> AuthMethod {
 
 fn conclude(
     services: &Services,
-    asked: &Asked,
+    asked: &Asked<'_>,
     method: AuthMethod,
     answer: Result<Authentication, ActorError>,
     notes: &mut Notes,
@@ -98,7 +98,7 @@ fn outcome(reason: RefusalReason) -> AuthOutcome {
 /// The client of a Bearer token of our own (row I05): active, not bound, meant for this server, of a client that may introspect.
 pub(super) async fn authenticate_by_bearer(
     services: &Services,
-    asked: &Asked,
+    asked: &Asked<'_>,
     token: &str,
     notes: &mut Notes,
 ) -> Result<Arc<Client>, Failure> {
@@ -145,7 +145,7 @@ fn count(services: &Services, method: AuthMethod, outcome: AuthOutcome) {
 
 fn refused(
     services: &Services,
-    asked: &Asked,
+    asked: &Asked<'_>,
     method: AuthMethod,
     outcome: AuthOutcome,
     client: Option<&str>,

@@ -21,9 +21,7 @@ pub(crate) fn ready(health: &Health) -> Reply {
         "{{\"status\":\"{status}\",\"store\":\"{}\",\"error\":\"temporarily_unavailable\",\"error_description\":\"not ready\"}}",
         store(health)
     );
-    let mut reply = reply::json(StatusCode::SERVICE_UNAVAILABLE, body.into());
-    reply.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
-    reply
+    reply::json(StatusCode::SERVICE_UNAVAILABLE, body.into()).with(RETRY_AFTER, HeaderValue::from_static("1"))
 }
 
 fn store(health: &Health) -> &'static str {

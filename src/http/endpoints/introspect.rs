@@ -18,10 +18,10 @@ use crate::oauth::form::{self, Form};
 use crate::oauth::introspection;
 use crate::telemetry::labels::{IntrospectionOutcome, Label};
 
-pub(crate) async fn serve(services: &Services, asked: &Asked, notes: &mut Notes) -> Result<Reply, Failure> {
-    form::check_query(asked.query())?;
+pub(crate) async fn serve(services: &Services, asked: &Asked<'_>, notes: &mut Notes) -> Result<Reply, Failure> {
+    form::check_query(asked.head.query())?;
     let form = Form::parse(&asked.body)?;
-    let presented = PresentedCredentials::parse(Endpoint::Introspection, asked.authorization(), &form)?;
+    let presented = PresentedCredentials::parse(Endpoint::Introspection, asked.head.authorization.iter(), &form)?;
 
     let caller = authenticate(services, asked, presented, notes).await?;
     let standing = standing::of(services, asked.by, form.token()?, notes).await?;
@@ -46,7 +46,7 @@ fn inactive(why: IntrospectionOutcome, notes: &mut Notes) -> Reply {
 /// client authentication […] or a separate OAuth 2.0 access token" (RFC 7662 section 2.1).
 async fn authenticate(
     services: &Services,
-    asked: &Asked,
+    asked: &Asked<'_>,
     presented: PresentedCredentials,
     notes: &mut Notes,
 ) -> Result<Arc<Client>, Failure> {

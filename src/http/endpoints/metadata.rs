@@ -10,7 +10,6 @@ use crate::http::reply::{self, Reply};
 use crate::oauth::metadata::{self, Issuer};
 
 const KEPT: HeaderValue = HeaderValue::from_static("public, max-age=300");
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// Bytes of the document's digest that make its tag.
 const TAG_BYTES: usize = 12;
@@ -38,14 +37,8 @@ impl Metadata {
             true => (StatusCode::NOT_MODIFIED, Bytes::new()),
             false => (StatusCode::OK, self.document.clone()),
         };
-        let mut reply = reply::bare(status, body);
-        let headers = reply.headers_mut();
-        headers.insert(CACHE_CONTROL, KEPT);
-        headers.insert(ETAG, self.tag.clone());
-        if !known {
-            headers.insert(CONTENT_TYPE, JSON);
-        }
-        reply
+        let reply = reply::bare(status, body).with(CACHE_CONTROL, KEPT).with(ETAG, self.tag.clone());
+        if known { reply } else { reply.with(CONTENT_TYPE, reply::JSON) }
     }
 
     /// "A recipient MUST use the weak comparison function when comparing entity tags for If-None-Match" (RFC 9110 section 13.1.2).

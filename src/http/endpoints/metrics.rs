@@ -21,9 +21,7 @@ impl MetricsText {
     }
 
     pub(crate) fn serve(&self) -> Reply {
-        let mut reply = reply::bare(StatusCode::OK, (self.0)().into());
-        reply.headers_mut().insert(CONTENT_TYPE, TEXT);
-        reply
+        reply::bare(StatusCode::OK, (self.0)().into()).with(CONTENT_TYPE, TEXT)
     }
 }
 

@@ -18,10 +18,10 @@ use crate::telemetry::labels::RevocationOutcome;
 
 const NOT_ITS_OWN: ProtocolError = ProtocolError::UnauthorizedClient("the token was issued to another client");
 
-pub(crate) async fn serve(services: &Services, asked: &Asked, notes: &mut Notes) -> Result<Reply, Failure> {
-    form::check_query(asked.query())?;
+pub(crate) async fn serve(services: &Services, asked: &Asked<'_>, notes: &mut Notes) -> Result<Reply, Failure> {
+    form::check_query(asked.head.query())?;
     let form = Form::parse(&asked.body)?;
-    let presented = PresentedCredentials::parse(Endpoint::Revocation, asked.authorization(), &form)?;
+    let presented = PresentedCredentials::parse(Endpoint::Revocation, asked.head.authorization.iter(), &form)?;
 
     let Caller { client, .. } = caller::authenticate_for_revocation(services, asked, presented, notes).await?;
     let token = form.token()?;

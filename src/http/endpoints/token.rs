@@ -12,10 +12,10 @@ use crate::oauth::token_request::TokenRequest;
 use crate::oauth::token_response;
 use crate::telemetry::labels::TokenOutcome;
 
-pub(crate) async fn serve(services: &Services, asked: &Asked, notes: &mut Notes) -> Result<Reply, Failure> {
-    form::check_query(asked.query())?;
+pub(crate) async fn serve(services: &Services, asked: &Asked<'_>, notes: &mut Notes) -> Result<Reply, Failure> {
+    form::check_query(asked.head.query())?;
     let form = Form::parse(&asked.body)?;
-    let presented = PresentedCredentials::parse(Endpoint::Token, asked.authorization(), &form)?;
+    let presented = PresentedCredentials::parse(Endpoint::Token, asked.head.authorization.iter(), &form)?;
 
     let Caller { client, method } = caller::authenticate(services, asked, presented, notes).await?;
     let grant = client.authorise(&TokenRequest::parse(&form)?, services.now())?;

@@ -1,6 +1,7 @@
 //! Every failure's face: what all of them must have, and the few that the rows fix.
 
 use http_body_util::BodyExt;
+use hyper::header::HeaderMap;
 
 use super::*;
 use crate::actors::testing::StoreError;
@@ -65,7 +66,7 @@ const CODES: [&str; 12] = [
 async fn k11_k14_every_face_is_whole() {
     for failure in all() {
         for endpoint in [Endpoint::Token, Endpoint::Introspect, Endpoint::Revoke, Endpoint::AdminIntrospect] {
-            let (head, body) = failure.into_reply(endpoint, Version::HTTP_11).into_parts();
+            let (head, body) = failure.into_reply(endpoint).into_response(HeaderMap::new()).into_parts();
             let has = |name| head.headers.contains_key(name);
             assert!(head.headers["cache-control"] == "no-store" && head.headers["pragma"] == "no-cache");
             assert_eq!(head.headers["content-type"], "application/json");
@@ -86,7 +87,7 @@ async fn k11_k14_every_face_is_whole() {
 #[test]
 fn retry_after_is_what_the_table_says() {
     let seconds = |failure: Failure| {
-        let reply = failure.into_reply(Endpoint::Token, Version::HTTP_11);
+        let reply = failure.into_reply(Endpoint::Token).into_response(HeaderMap::new());
         reply.headers()[RETRY_AFTER].to_str().unwrap().parse::<u32>().unwrap()
     };
     for (error, expected) in [
@@ -106,18 +107,11 @@ fn retry_after_is_what_the_table_says() {
 #[test]
 fn i03_i05_challenges_follow_the_endpoint() {
     let challenges = |failure: ProtocolError, endpoint| {
-        let reply = Failure::from(failure).into_reply(endpoint, Version::HTTP_11);
+        let reply = Failure::from(failure).into_reply(endpoint).into_response(HeaderMap::new());
         let values = reply.headers().get_all(WWW_AUTHENTICATE).iter();
         values.map(|value| value.to_str().unwrap().to_string()).collect::<Vec<_>>()
     };
     assert_eq!(challenges(ProtocolError::InvalidClient, Endpoint::Token), [BASIC]);
     assert_eq!(challenges(ProtocolError::InvalidClient, Endpoint::Introspect), [BASIC, BEARER]);
     assert_eq!(challenges(ProtocolError::InvalidToken, Endpoint::Introspect), [BEARER_INVALID]);
-}
-
-#[test]
-fn http2_knows_no_connection_field() {
-    let failure = Failure::from(HttpError::BodyTooLarge);
-    let has = |version| failure.into_reply(Endpoint::Token, version).headers().contains_key(CONNECTION);
-    assert_eq!((has(Version::HTTP_11), has(Version::HTTP_2)), (true, false));
 }

@@ -3,6 +3,7 @@
 use super::super::testing::{
     ADMIN_TOKEN, BILLING, ORDERS_API, TestConnection, TestService, get, limits, on_a_worker, post,
 };
+use super::super::activity::CoarseClock;
 use super::*;
 use crate::actors::testing::{Fault, StoreError};
 
@@ -239,6 +240,24 @@ async fn health_follows_the_process() {
         // The drain's `Connection: close`.
         assert_eq!(ready.header("connection"), Some("close"));
         assert!(connection.answer().await.is_none());
+    })
+    .await;
+}
+
+/// HTTP/2 has no such field (RFC 9113 section 8.2.2).
+#[tokio::test(start_paused = true)]
+async fn only_http1_is_told_that_a_connection_closes() {
+    on_a_worker(async || {
+        let router = service().public();
+        let activity = Activity::new(CoarseClock::default(), None);
+        for (version, closes) in [(Version::HTTP_11, true), (Version::HTTP_2, false)] {
+            let mut request = Request::post(TOKEN).header("host", "a").header("content-length", "99999");
+            request = request.version(version);
+            let request = request.body(Full::new(Bytes::from_static(b"x"))).unwrap();
+            let response = router.serve(&PeerIdentity::default(), &activity, request).await;
+            let told = response.headers().contains_key(CONNECTION);
+            assert_eq!((response.status(), told), (StatusCode::PAYLOAD_TOO_LARGE, closes));
+        }
     })
     .await;
 }

@@ -24,7 +24,7 @@ fn readings(presented: Result<PresentedCredentials, ProtocolError>) -> (Presente
         panic!("no secret: {presented:?}");
     };
     let text = |reading: SecretReading| {
-        (reading.client_id.as_str().to_string(), String::from_utf8_lossy(reading.secret.expose()).into_owned())
+        (reading.client_id().to_string(), String::from_utf8_lossy(reading.secret()).into_owned())
     };
     (method, std::iter::once(first).chain(second).map(text).collect())
 }
