@@ -1,9 +1,9 @@
 //! Instructions a request, counted by valgrind's callgrind: the same binary and input give the same count on a busy machine too, so
 //! a change of a percent is seen.
 //!
-//! Each workload is run twice, so many rounds and a few more; the difference is the rounds' alone, without start and end. `bare` is
-//! hyper with the least service there can be on the same pipes; what a request costs beyond it is jeton's. Valgrind shows a
-//! processor without SHA instructions, so a hash counts for more here than it costs.
+//! Only the rounds are counted, without start and end. `bare` is hyper with the least service there can be on the same pipes; what a
+//! request costs beyond it is jeton's. Valgrind shows a processor without SHA instructions, so a hash counts for more here than it
+//! costs.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a bench stops where it fails, and prints what it found")]
 
@@ -23,13 +23,16 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
+use jeton::actors::ActorError;
+use jeton::actors::minter::Minted;
 use jeton::oauth::time::Lifetime;
 use tokio::io::DuplexStream;
+use tokio::runtime::LocalRuntime;
 
 /// Requests under way at once.
 const CONNECTIONS: usize = 64;
-const ROUNDS_FEW: usize = 20;
-const ROUNDS_MANY: usize = 60;
+/// Enough for what happens once in many requests, as a page that is full.
+const ROUNDS: usize = 100;
 
 const WORKLOADS: [&str; 4] = ["bare", "token", "introspect", "forged"];
 
@@ -49,19 +52,18 @@ fn count_all() {
     println!("{:<12} {:>20} {:>12}", "workload", "instructions/request", "over bare's");
     let mut bare = None;
     for workload in WORKLOADS {
-        let more = instructions(workload, ROUNDS_MANY) - instructions(workload, ROUNDS_FEW);
-        let each = more / ((ROUNDS_MANY - ROUNDS_FEW) * CONNECTIONS) as u64;
+        let each = instructions(workload) / (ROUNDS * CONNECTIONS) as u64;
         let bare = *bare.get_or_insert(each);
         println!("{workload:<12} {each:>20} {:>12}", each - bare);
     }
 }
 
-/// What callgrind counted of this program, started again for one workload.
-fn instructions(workload: &str, rounds: usize) -> u64 {
+/// What callgrind counted of this program's [`rounds`], started again for one workload.
+fn instructions(workload: &str) -> u64 {
     let counted = Command::new("valgrind")
-        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
+        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null", "--toggle-collect=*count*rounds*"])
         .arg(std::env::current_exe().unwrap())
-        .args([workload, &rounds.to_string()])
+        .args([workload, &ROUNDS.to_string()])
         .output()
         .unwrap();
     let log = String::from_utf8_lossy(&counted.stderr);
@@ -70,38 +72,37 @@ fn instructions(workload: &str, rounds: usize) -> u64 {
     line.1.trim().parse().unwrap()
 }
 
-fn run(workload: &str, rounds: usize) {
-    jeton::worker::runtime().unwrap().block_on(async {
-        let mut house = InProcess::open(if workload == "bare" { 0 } else { CONNECTIONS }).await;
-        let token = house::token_request();
-        match workload {
-            "bare" => {
-                let mut pipes = Pipes::open(CONNECTIONS, bare);
-                for _ in 0..rounds {
-                    pipes.exchange(|_| token.as_bytes(), "").await;
-                }
-            }
-            "token" => {
-                for _ in 0..rounds {
-                    house.pipes.exchange(|_| token.as_bytes(), "\"access_token\"").await;
-                }
-            }
-            "introspect" => {
-                let mint = |_| house.house.services.minter.mint(deadline(), grant(), Lifetime::from_seconds(3600), None);
-                let minted = join_all((0..CONNECTIONS).map(mint)).await;
-                let requests: Vec<_> =
-                    minted.into_iter().map(|one| house::introspection_request(one.unwrap().token.expose())).collect();
-                for _ in 0..rounds {
-                    house.pipes.exchange(|index| requests[index].as_bytes(), "\"active\":true").await;
-                }
-            }
-            "forged" => {
-                let request = house::introspection_request(&format!("jt_{}", "A".repeat(56)));
-                for _ in 0..rounds {
-                    house.pipes.exchange(|_| request.as_bytes(), "\"active\":false").await;
-                }
-            }
-            other => panic!("no workload {other}"),
+fn run(workload: &str, times: usize) {
+    let runtime = jeton::worker::runtime().unwrap();
+    let mut house = runtime.block_on(InProcess::open(if workload == "bare" { 0 } else { CONNECTIONS }));
+    let token = house::token_request();
+    match workload {
+        "bare" => {
+            let mut pipes = runtime.block_on(async { Pipes::open(CONNECTIONS, bare) });
+            rounds(&runtime, &mut pipes, times, &[token], "");
+        }
+        "token" => rounds(&runtime, &mut house.pipes, times, &[token], "\"access_token\""),
+        "introspect" => {
+            let mint = |_| house.house.services.minter.mint(deadline(), grant(), Lifetime::from_seconds(3600), None);
+            let minted = runtime.block_on(join_all((0..CONNECTIONS).map(mint)));
+            let request = |one: Result<Minted, ActorError>| house::introspection_request(one.unwrap().token.expose());
+            let requests: Vec<_> = minted.into_iter().map(request).collect();
+            rounds(&runtime, &mut house.pipes, times, &requests, "\"active\":true");
+        }
+        "forged" => {
+            let request = house::introspection_request(&format!("jt_{}", "A".repeat(56)));
+            rounds(&runtime, &mut house.pipes, times, &[request], "\"active\":false");
+        }
+        other => panic!("no workload {other}"),
+    }
+}
+
+/// What is counted.
+#[inline(never)]
+fn rounds(runtime: &LocalRuntime, pipes: &mut Pipes, times: usize, requests: &[String], member: &str) {
+    runtime.block_on(async {
+        for _ in 0..times {
+            pipes.exchange(|index| requests[index % requests.len()].as_bytes(), member).await;
         }
     });
 }

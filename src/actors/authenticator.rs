@@ -82,24 +82,24 @@ impl AuthenticatorHandle {
     ///
     /// # Errors
     /// [`ActorError`]: nobody has looked.
-    pub async fn authenticate(
+    pub fn authenticate(
         &self,
         by: Deadline,
         presented: PresentedCredentials,
-    ) -> Result<Authentication, ActorError> {
-        self.mailbox.ask(by, |reply| Authenticate { presented, reply }).await
+    ) -> impl Future<Output = Result<Authentication, ActorError>> {
+        self.mailbox.ask(by, |reply| Authenticate { presented, reply })
     }
 
     /// As [`AuthenticatorHandle::authenticate`], in the lane that load on the other endpoints cannot fill.
     ///
     /// # Errors
     /// [`ActorError`].
-    pub async fn authenticate_for_revocation(
+    pub fn authenticate_for_revocation(
         &self,
         by: Deadline,
         presented: PresentedCredentials,
-    ) -> Result<Authentication, ActorError> {
-        self.mailbox.ask_reserved(by, |reply| Authenticate { presented, reply }).await
+    ) -> impl Future<Output = Result<Authentication, ActorError>> {
+        self.mailbox.ask_reserved(by, |reply| Authenticate { presented, reply })
     }
 
     /// The registry as it is now.

@@ -71,8 +71,8 @@ impl InspectorHandle {
     ///
     /// # Errors
     /// [`ActorError`]: nothing is known.
-    pub async fn inspect(&self, by: Deadline, address: TokenAddress) -> Result<Inspection, ActorError> {
-        self.0.ask(by, |reply| Inspect { address, reply }).await
+    pub fn inspect(&self, by: Deadline, address: TokenAddress) -> impl Future<Output = Result<Inspection, ActorError>> {
+        self.0.ask(by, |reply| Inspect { address, reply })
     }
 }
 
@@ -80,10 +80,10 @@ impl<S: TokenStore> Actor<Inspect> for Inspector<S> {
     async fn run(self, inbox: &mut Inbox<Inspect>) {
         while let Some(mut batch) = inbox.next_batch(self.options.batch_max).await {
             batch.retain(|inspect| inspect.reply.is_awaited());
-            let (questions, askers) = distinct(batch);
+            let (questions, places) = distinct(&batch);
             let found = self.store.find(questions).await;
             let now = Timestamp::from_unix_millis(self.options.clock.unix_millis());
-            for (place, reply) in askers {
+            for (Inspect { reply, .. }, place) in batch.into_iter().zip(places) {
                 // A store answers as many items as it was asked.
                 let found = found.get(place).cloned().unwrap_or(Err(StoreError::Internal));
                 reply.send(found.map(|lookup| judge(lookup, now)).map_err(ActorError::from));
@@ -92,18 +92,22 @@ impl<S: TokenStore> Actor<Inspect> for Inspector<S> {
     }
 }
 
-/// Each address once, and beside each question of the batch, in the order of the addresses, the place of its address.
-fn distinct(mut batch: Vec<Inspect>) -> (Vec<TokenAddress>, Vec<(usize, Reply<Inspection>)>) {
-    batch.sort_unstable_by(|one, other| one.address.mac().cmp(other.address.mac()));
-    let mut addresses: Vec<TokenAddress> = Vec::with_capacity(batch.len());
-    let mut askers = Vec::with_capacity(batch.len());
-    for Inspect { address, reply } in batch {
+/// Each address once, and for each question of the batch the place of its address.
+fn distinct(batch: &[Inspect]) -> (Vec<TokenAddress>, Vec<usize>) {
+    // Equal addresses stand beside each other once sorted by what is random in them.
+    let mut order: Vec<_> =
+        batch.iter().enumerate().map(|(at, asked)| (u64::from_ne_bytes(asked.address.field()), at)).collect();
+    order.sort_unstable();
+    let mut addresses = Vec::with_capacity(batch.len());
+    let mut places = vec![0; batch.len()];
+    for (_, at) in order {
+        let address = batch[at].address;
         if addresses.last() != Some(&address) {
             addresses.push(address);
         }
-        askers.push((addresses.len() - 1, reply));
+        places[at] = addresses.len() - 1;
     }
-    (addresses, askers)
+    (addresses, places)
 }
 
 fn judge(lookup: Lookup, now: Timestamp) -> Inspection {

@@ -10,6 +10,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::fmt;
 use std::future::poll_fn;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
@@ -34,6 +35,9 @@ pub(crate) struct Mailbox<M, T> {
 pub(crate) struct Inbox<M> {
     queue: Rc<Queue<M>>,
 }
+
+/// A message that is in, or was refused at once; to be awaited. Small, so that whoever holds it is.
+pub(crate) struct Asking<'a, T>(Result<Answer<'a, T>, ActorError>);
 
 /// How full a mailbox may get.
 #[derive(Clone, Copy, Debug)]
@@ -81,22 +85,27 @@ pub(crate) fn mailbox<M: 'static, T: 'static>(
 }
 
 impl<M, T> Mailbox<M, T> {
-    /// Puts a message in and waits for its answer.
+    /// Puts a message in; what is returned waits for its answer.
     ///
     /// # Errors
     /// `Overloaded` at once where the mailbox is full but for its reserve, `TimedOut` at `by`, `Lost` where the message was
     /// dropped, and what the actor answers.
-    pub(crate) async fn ask(&self, by: Deadline, message: impl FnOnce(Reply<T>) -> M) -> Result<T, ActorError> {
+    pub(crate) fn ask(&self, by: Deadline, message: impl FnOnce(Reply<T>) -> M) -> Asking<'_, T> {
         let Capacity { messages_max, reserved } = self.queue.capacity;
-        self.put(messages_max - reserved, by, message)?.await
+        Asking(self.put(messages_max - reserved, by, message))
     }
 
     /// As [`Mailbox::ask`], and may use the reserve too.
-    pub(crate) async fn ask_reserved(&self, by: Deadline, message: impl FnOnce(Reply<T>) -> M) -> Result<T, ActorError> {
-        self.put(self.queue.capacity.messages_max, by, message)?.await
+    pub(crate) fn ask_reserved(&self, by: Deadline, message: impl FnOnce(Reply<T>) -> M) -> Asking<'_, T> {
+        Asking(self.put(self.queue.capacity.messages_max, by, message))
     }
 
-    fn put(&self, limit: usize, by: Deadline, message: impl FnOnce(Reply<T>) -> M) -> Result<Answer<'_, T>, ActorError> {
+    fn put(
+        &self,
+        limit: usize,
+        by: Deadline,
+        message: impl FnOnce(Reply<T>) -> M,
+    ) -> Result<Answer<'_, T>, ActorError> {
         if self.queue.closed.get() {
             return Err(ActorError::Lost);
         }
@@ -108,6 +117,17 @@ impl<M, T> Mailbox<M, T> {
         self.deadlines.begun();
         self.queue.push(message(reply));
         Ok(answer)
+    }
+}
+
+impl<T> Future for Asking<'_, T> {
+    type Output = Result<T, ActorError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut self.0 {
+            Ok(answer) => Pin::new(answer).poll(cx),
+            Err(refused) => Poll::Ready(Err(*refused)),
+        }
     }
 }
 

@@ -75,14 +75,14 @@ impl MinterHandle {
     ///
     /// # Errors
     /// [`ActorError`]; a token that may have been stored then is held by nobody and ends by its TTL.
-    pub async fn mint(
+    pub fn mint(
         &self,
         by: Deadline,
         grant: Arc<Grant>,
         lifetime: Lifetime,
         confirmation: Option<Confirmation>,
-    ) -> Result<Minted, ActorError> {
-        self.0.ask(by, |reply| Mint { grant, lifetime, confirmation, reply }).await
+    ) -> impl Future<Output = Result<Minted, ActorError>> {
+        self.0.ask(by, |reply| Mint { grant, lifetime, confirmation, reply })
     }
 }
 

@@ -60,13 +60,13 @@ impl RevokerHandle {
     ///
     /// # Errors
     /// [`ActorError`]: the token may still be alive; the client may try again.
-    pub async fn revoke(
+    pub fn revoke(
         &self,
         by: Deadline,
         address: TokenAddress,
         client_id: ClientId,
-    ) -> Result<Revocation, ActorError> {
-        self.0.ask_reserved(by, |reply| Revoke { address, client_id, reply }).await
+    ) -> impl Future<Output = Result<Revocation, ActorError>> {
+        self.0.ask_reserved(by, |reply| Revoke { address, client_id, reply })
     }
 }
 
@@ -82,6 +82,9 @@ impl<S: TokenStore> Actor<Revoke> for Revoker<S> {
                     Ok(verdict) => doomed.push((revoke, verdict)),
                     Err(error) => revoke.reply.send(Err(error.into())),
                 }
+            }
+            if doomed.is_empty() {
+                continue;
             }
             let deleted = self.store.delete(doomed.iter().map(|(revoke, _)| revoke.address).collect()).await;
             for ((revoke, verdict), deleted) in doomed.into_iter().zip(deleted) {

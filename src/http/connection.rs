@@ -12,6 +12,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use http_body_util::Full;
 use hyper::Request;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
@@ -128,12 +129,9 @@ fn service(
 ) -> impl HttpService<Incoming, ResBody = Answer, Error = Infallible, Future: 'static> {
     let peer = Rc::new(peer);
     service_fn(move |request: Request<Incoming>| {
-        let (router, peer, activity) = (router.clone(), peer.clone(), activity.clone());
-        async move {
-            let underway = activity.request_began();
-            let reply = router.serve(&peer, &activity, request).await;
-            Ok(reply.map(|whole| Answer { whole, _underway: underway.answered() }))
-        }
+        let underway = activity.request_began();
+        let response = router.clone().serve(peer.clone(), activity.clone(), request);
+        response.map(|response| Ok(response.map(|whole| Answer { whole, _underway: underway.answered() })))
     })
 }
 

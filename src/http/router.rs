@@ -91,49 +91,56 @@ impl Router {
     }
 
     /// Answers one request.
-    pub(crate) async fn serve<B>(
-        &self,
-        peer: &PeerIdentity,
-        activity: &Activity,
+    ///
+    /// Not an `async fn`: that would keep its arguments twice, and hyper moves what it gets.
+    pub(crate) fn serve<B>(
+        self: Rc<Self>,
+        peer: Rc<PeerIdentity>,
+        activity: Rc<Activity>,
         request: Request<B>,
-    ) -> Response<Full<Bytes>>
+    ) -> impl Future<Output = Response<Full<Bytes>>>
     where
         B: Body<Data = Bytes> + Unpin,
     {
         let begun = Instant::now();
         let (parts, body) = request.into_parts();
-        let head = Head::of(&parts);
-        let shared = &self.services.shared;
-        let log_requests = **shared.log_requests.load();
-        let mut notes = Notes::of(log_requests, head.fields());
+        async move {
+            let shared = &self.services.shared;
+            let log_requests = **shared.log_requests.load();
+            let head = Head::of(&parts);
+            let mut notes = Notes::of(log_requests, head.fields());
 
-        let route = self.route(head.path());
-        let endpoint = route.map_or(Endpoint::Other, Route::endpoint);
-        let answered = {
-            let mut answer = pin!(self.answer(route, peer, activity, begun, &head, body, &mut notes));
-            poll_fn(|cx| poll_unless_panicked(answer.as_mut(), cx)).await
-        };
-        let reply = answered.unwrap_or_else(|failure| {
-            notes.failure(endpoint, failure);
-            failure.into_reply(endpoint)
-        });
-        notes.close(&shared.metrics, endpoint, reply.status(), begun.elapsed(), log_requests, peer);
+            let route = self.route(head.path());
+            let endpoint = route.map_or(Endpoint::Other, Route::endpoint);
+            let answered = {
+                let mut answer = pin!(self.answer(route, &peer, &activity, begun, &head, body, &mut notes));
+                poll_fn(|cx| poll_unless_panicked(answer.as_mut(), cx)).await
+            };
+            let reply = answered.unwrap_or_else(|failure| {
+                notes.failure(endpoint, failure);
+                failure.into_reply(endpoint)
+            });
+            notes.close(&shared.metrics, endpoint, reply.status(), begun.elapsed(), log_requests, &peer);
 
-        let is_head = head.method() == Method::HEAD;
-        // HTTP/2 has no such field: there a stream ends, and nothing else (RFC 9113 section 8.2.2).
-        let is_last = head.version() != Version::HTTP_2
-            && (reply.closes() || activity.order() != Order::Serve || shared.health.draining());
-        let mut response = reply.into_response(parts.headers);
-        if is_last {
-            response.headers_mut().insert(CONNECTION, reply::CLOSE);
+            let is_head = head.method() == Method::HEAD;
+            // HTTP/2 has no such field: there a stream ends, and nothing else (RFC 9113 section 8.2.2).
+            let is_last = head.version() != Version::HTTP_2
+                && (reply.closes() || activity.order() != Order::Serve || shared.health.draining());
+            let mut response = reply.into_response(parts.headers);
+            if is_last {
+                response.headers_mut().insert(CONNECTION, reply::CLOSE);
+            }
+            if is_head {
+                leave_body_out(&mut response);
+            }
+            response
         }
-        if is_head {
-            leave_body_out(&mut response);
-        }
-        response
     }
 
-    #[expect(clippy::too_many_arguments, reason = "all that is known of a request; a struct for one call would only rename them")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "all that is known of a request; a struct for one call would only rename them"
+    )]
     async fn answer<B>(
         &self,
         route: Option<Route>,

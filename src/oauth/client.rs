@@ -1,8 +1,8 @@
 //! Registered clients: who they are, how they prove it, what they may ask for.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
+use foldhash::HashMap;
 use serde_json::{Map, Value};
 
 pub use super::client_id::ClientId;
@@ -127,7 +127,11 @@ impl Client {
     /// # Errors
     /// `unsupported_grant_type`, `unauthorized_client`, `invalid_scope`, `invalid_target`, in this order; [`ProtocolError::NotYet`]
     /// while the client's `not_before` lies ahead of `now`.
-    pub fn authorise(&self, request: &TokenRequest<'_>, now: Timestamp) -> Result<Arc<Grant>, ProtocolError> {
+    pub fn authorise(
+        &self,
+        request: &TokenRequest<'_>,
+        now: impl FnOnce() -> Timestamp,
+    ) -> Result<Arc<Grant>, ProtocolError> {
         if request.grant_type != "client_credentials" {
             return Err(ProtocolError::UnsupportedGrantType);
         }
@@ -188,15 +192,16 @@ impl Client {
     }
 
     /// A token issued at `not_before` or earlier is inactive, so one issued now would be dead at birth.
-    fn check_not_before(&self, now: Timestamp) -> Result<(), ProtocolError> {
-        match self.registration.not_before {
-            Some(not_before) if now <= not_before => {
-                let millis = not_before.unix_millis() - now.unix_millis() + 1;
-                let seconds = millis.div_ceil(1000).min(RETRY_AFTER_SECONDS_MAX);
-                Err(ProtocolError::NotYet { retry_after_seconds: u32::try_from(seconds).unwrap_or(1) })
-            }
-            _ => Ok(()),
+    /// Few clients have a `not_before`, and only for them is the clock read.
+    fn check_not_before(&self, now: impl FnOnce() -> Timestamp) -> Result<(), ProtocolError> {
+        let Some(not_before) = self.registration.not_before else { return Ok(()) };
+        let now = now();
+        if now > not_before {
+            return Ok(());
         }
+        let millis = not_before.unix_millis() - now.unix_millis() + 1;
+        let seconds = millis.div_ceil(1000).min(RETRY_AFTER_SECONDS_MAX);
+        Err(ProtocolError::NotYet { retry_after_seconds: u32::try_from(seconds).unwrap_or(1) })
     }
 
     /// The lifetime of its tokens, where it is registered.

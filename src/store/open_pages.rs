@@ -3,8 +3,9 @@
 //! Invariant: a page is handed out at most [`PAGE_TOKENS_MAX`] times by one worker; two workers that drew one number share it.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::fmt;
+
+use foldhash::{HashMap, HashMapExt};
 
 use crate::oauth::time::{Lifetime, Timestamp};
 use crate::oauth::token::Page;

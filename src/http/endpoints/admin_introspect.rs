@@ -25,7 +25,10 @@ pub(crate) async fn serve(
     form::check_query(asked.head.query())?;
     let form = Form::parse(&asked.body)?;
     if reach != Reach::UnixSocket {
-        authorise(services, PresentedCredentials::parse(Endpoint::Introspection, asked.head.authorization.iter(), &form)?)?;
+        authorise(
+            services,
+            PresentedCredentials::parse(Endpoint::Introspection, asked.head.authorization.iter(), &form)?,
+        )?;
     }
 
     Ok(match standing::of(services, asked.by, form.token()?, notes).await? {

@@ -18,7 +18,7 @@ pub(crate) async fn serve(services: &Services, asked: &Asked<'_>, notes: &mut No
     let presented = PresentedCredentials::parse(Endpoint::Token, asked.head.authorization.iter(), &form)?;
 
     let Caller { client, method } = caller::authenticate(services, asked, presented, notes).await?;
-    let grant = client.authorise(&TokenRequest::parse(&form)?, services.now())?;
+    let grant = client.authorise(&TokenRequest::parse(&form)?, || services.now())?;
     notes.grant(&grant);
 
     let lifetime = client.lifetime().unwrap_or(services.shared.lifetime);

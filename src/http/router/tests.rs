@@ -1,9 +1,9 @@
 //! Requests from the first byte to the last of their answers, through a real connection.
 
+use super::super::activity::CoarseClock;
 use super::super::testing::{
     ADMIN_TOKEN, BILLING, ORDERS_API, TestConnection, TestService, get, limits, on_a_worker, post,
 };
-use super::super::activity::CoarseClock;
 use super::*;
 use crate::actors::testing::{Fault, StoreError};
 
@@ -249,12 +249,12 @@ async fn health_follows_the_process() {
 async fn only_http1_is_told_that_a_connection_closes() {
     on_a_worker(async || {
         let router = service().public();
-        let activity = Activity::new(CoarseClock::default(), None);
         for (version, closes) in [(Version::HTTP_11, true), (Version::HTTP_2, false)] {
             let mut request = Request::post(TOKEN).header("host", "a").header("content-length", "99999");
             request = request.version(version);
             let request = request.body(Full::new(Bytes::from_static(b"x"))).unwrap();
-            let response = router.serve(&PeerIdentity::default(), &activity, request).await;
+            let activity = Activity::new(CoarseClock::default(), None);
+            let response = router.clone().serve(Rc::default(), activity, request).await;
             let told = response.headers().contains_key(CONNECTION);
             assert_eq!((response.status(), told), (StatusCode::PAYLOAD_TOO_LARGE, closes));
         }

@@ -19,7 +19,7 @@ fn registration() -> Registration {
 fn authorise(client: &Client, rest: &str) -> Result<Arc<Grant>, ProtocolError> {
     let body = format!("grant_type=client_credentials&{rest}");
     let form = Form::parse(body.as_bytes()).unwrap();
-    client.authorise(&TokenRequest::parse(&form).unwrap(), Timestamp::from_unix_seconds(1000))
+    client.authorise(&TokenRequest::parse(&form).unwrap(), || Timestamp::from_unix_seconds(1000))
 }
 
 fn scope_of(client: &Client, rest: &str) -> Result<String, ProtocolError> {
@@ -42,7 +42,7 @@ fn k06_another_grant_type_is_unsupported_whatever_else_is_wrong() {
     for grant_type in ["authorization_code", "password", "refresh_token", "foo", "Client_Credentials"] {
         let body = format!("grant_type={grant_type}&scope=%22&resource=x");
         let form = Form::parse(body.as_bytes()).unwrap();
-        let refused = client.authorise(&TokenRequest::parse(&form).unwrap(), Timestamp::from_unix_seconds(0));
+        let refused = client.authorise(&TokenRequest::parse(&form).unwrap(), || Timestamp::from_unix_seconds(0));
         assert_eq!(refused.unwrap_err(), ProtocolError::UnsupportedGrantType);
     }
 }
@@ -145,7 +145,7 @@ proptest! {
         let body = format!("grant_type=client_credentials&scope={scope}&{rest}");
         let Ok(form) = Form::parse(body.as_bytes()) else { return Ok(()) };
         let Ok(request) = TokenRequest::parse(&form) else { return Ok(()) };
-        if let Ok(grant) = client.authorise(&request, Timestamp::from_unix_seconds(1)) {
+        if let Ok(grant) = client.authorise(&request, || Timestamp::from_unix_seconds(1)) {
             prop_assert!(grant.scope().is_within(&client.registration().scope));
             prop_assert!(grant.audience().iter().all(|one| client.registration().audience.contains(one)));
         }

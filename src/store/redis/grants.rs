@@ -4,11 +4,11 @@
 //! Invariants: at most [`GRANTS_MAX`] are known for reading and as many for writing; a grant counts as written for half the
 //! longest lifetime of a token, on one connection, and only until the store was seen without one that it should have.
 
-use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
 
+use foldhash::{HashMap, HashMapExt};
 use ring::hmac;
 use tokio::time::Instant;
 

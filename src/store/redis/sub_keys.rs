@@ -3,10 +3,10 @@
 //! Invariant: what is kept belongs to the set of service keys that is in force; another set begins anew. The sub-keys of records
 //! are one a service key and hour: as many as a day or two of tokens need are kept.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
+use foldhash::{HashMap, HashMapExt};
 use ring::aead::{AES_256_GCM, LessSafeKey, UnboundKey};
 use ring::hmac;
 
