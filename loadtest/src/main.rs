@@ -20,6 +20,8 @@ mod http2;
 mod operation;
 mod output;
 mod pace;
+#[allow(dead_code, reason = "the commands that use it follow")]
+mod proxy;
 mod report;
 mod request;
 mod run;
