@@ -1,7 +1,7 @@
 # What is done by hand, and by .ci/run.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint doc bench loadtest loadtest-picture loadtest-peers observe ci
+.PHONY: help run test lint doc bench loadtest loadtest-picture loadtest-peers loadtest-scale observe ci
 
 CARGO ?= cargo
 
@@ -40,6 +40,11 @@ loadtest-peers: ## measure the service beside node's oidc-provider, in turns; ne
 	@server=$$(scripts/redis-server) && REDIS_SERVER=$$server target/release/jeton-loadtest turns \
 	  --peer oidc-provider=target/peers/oidc-provider --turns 7 --seconds 2 --tokens 5000 \
 	  --commit "$$(git describe --always --dirty)" --json target/loadtest/peers.json --html target/loadtest/peers.html
+
+loadtest-scale: ## measure how cost grows with clients, tokens, connections, scopes, workers and the way to Redis
+	$(CARGO) build --locked --release --workspace
+	@server=$$(scripts/redis-server) && REDIS_SERVER=$$server target/release/jeton-loadtest scale \
+	  --commit "$$(git describe --always --dirty)" --json target/loadtest/scale.json
 
 observe: ## let a real Prometheus watch jeton under load, ask every query of rules and dashboard, draw the dashboard
 	$(CARGO) build --locked --release --workspace

@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::client::AuthMethod;
 use crate::operation::Shares;
+use crate::scale::args::ScaleArgs;
 use crate::turns::peer::Peer;
 
 #[derive(Debug, Parser)]
@@ -25,6 +26,8 @@ pub(crate) enum Command {
     Baseline(BaselineArgs),
     /// Start jeton on each store and the baseline, drive them in turns, and print what each costs over the baseline
     Turns(TurnsArgs),
+    /// Say how cost grows with clients, tokens, connections and more, and how large things are
+    Scale(ScaleArgs),
     /// Compare the JSON of two runs, or of two sets of turns: ratios of B over A
     Compare(CompareArgs),
     /// Write the HTML report of the JSON of a run or of turns
@@ -204,7 +207,7 @@ pub(crate) struct OutputArgs {
     pub(crate) commit: Option<String>,
 }
 
-fn at_least_one(text: &str) -> Result<usize, String> {
+pub(crate) fn at_least_one(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(0) => Err("must be at least 1".to_owned()),
         Ok(number) => Ok(number),
@@ -212,7 +215,7 @@ fn at_least_one(text: &str) -> Result<usize, String> {
     }
 }
 
-fn above_zero(text: &str) -> Result<f64, String> {
+pub(crate) fn above_zero(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(number) if number.is_finite() && number > 0.0 => Ok(number),
         _ => Err("must be a number above 0".to_owned()),

@@ -5,6 +5,7 @@
 //! - CPU times are read at the window's two ends, and only what is answered between them is counted.
 
 mod asker;
+mod harvest;
 mod plan;
 mod prepare;
 mod progress;
@@ -20,6 +21,7 @@ use crate::failure::{Context, Failure};
 use crate::pace::{self, Pace};
 use crate::scrape::{self, Batches, Metrics};
 use crate::tally::Tally;
+pub(crate) use harvest::Harvest;
 pub(crate) use plan::{Expiring, Plan};
 use progress::Watch;
 use stage::{Stage, StageCell};

@@ -20,11 +20,11 @@ mod http2;
 mod operation;
 mod output;
 mod pace;
-#[allow(dead_code, reason = "the commands that use it follow")]
 mod proxy;
 mod report;
 mod request;
 mod run;
+mod scale;
 mod scrape;
 mod slices;
 mod stock;
@@ -44,6 +44,7 @@ fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Baseline(args) => baseline::serve(&args).map(|()| true),
         Command::Turns(args) => turns::run(&args),
+        Command::Scale(args) => scale::run(&args),
         Command::Compare(args) => compare::run(&args),
         Command::Render(args) => output::render(&args),
     };

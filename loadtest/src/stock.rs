@@ -2,6 +2,8 @@
 //!
 //! Invariant: never more than `live_max` live ones are held, however long the run.
 
+use std::sync::Arc;
+
 /// A token, form-encoded as it will be sent.
 #[derive(Clone, Debug)]
 pub(crate) struct Held {
@@ -24,6 +26,7 @@ pub(crate) struct InactiveShares {
 #[derive(Debug)]
 pub(crate) struct Stock {
     live: Vec<Held>,
+    given: Arc<[Held]>,
     live_max: usize,
     revoked: Vec<Held>,
     expired: Vec<Held>,
@@ -34,9 +37,11 @@ pub(crate) struct Stock {
 const FORGED_CHARACTERS: usize = 12;
 
 impl Stock {
-    pub(crate) fn new(live_max: usize, seed: u64) -> Self {
+    /// `given` are asked about in place of its own live ones, where there are any.
+    pub(crate) fn new(live_max: usize, given: Arc<[Held]>, seed: u64) -> Self {
         Self {
             live: Vec::new(),
+            given,
             live_max,
             revoked: Vec::new(),
             expired: Vec::new(),
@@ -79,6 +84,11 @@ impl Stock {
         Some(self.live.swap_remove(index))
     }
 
+    /// All live ones, which are no longer held.
+    pub(crate) fn take_all(&mut self) -> Vec<Held> {
+        std::mem::take(&mut self.live)
+    }
+
     /// A token to introspect, written over `out`, and whether it must be found active. `None` when nothing is held.
     pub(crate) fn choose(&mut self, shares: InactiveShares, out: &mut Vec<u8>) -> Option<bool> {
         let drawn = if shares == InactiveShares::default() { 1.0 } else { self.random.f64() };
@@ -89,11 +99,12 @@ impl Stock {
             out.extend_from_slice(&inactive[index].token);
             return Some(false);
         }
-        if self.live.is_empty() {
+        let live = if self.given.is_empty() { &self.live[..] } else { &self.given };
+        if live.is_empty() {
             return None;
         }
-        let index = self.random.usize(..self.live.len());
-        out.extend_from_slice(&self.live[index].token);
+        let index = self.random.usize(..live.len());
+        out.extend_from_slice(&live[index].token);
         if drawn < shares.revoked + shares.expired + shares.forged {
             self.forge(out);
             return Some(false);
@@ -120,7 +131,7 @@ mod tests {
 
     #[test]
     fn a_full_stock_does_not_grow() {
-        let mut stock = Stock::new(2, 1);
+        let mut stock = Stock::new(2, Arc::default(), 1);
         for token in ["a", "b", "c", "d"] {
             stock.keep(held(token));
         }
@@ -130,7 +141,7 @@ mod tests {
 
     #[test]
     fn choices_follow_the_shares() {
-        let mut stock = Stock::new(1, 1);
+        let mut stock = Stock::new(1, Arc::default(), 1);
         let mut out = Vec::new();
         assert_eq!(stock.choose(InactiveShares::default(), &mut out), None);
         stock.keep(held("jt_0123456789abcdef"));

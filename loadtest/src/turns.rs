@@ -3,11 +3,12 @@
 //! A machine's speed drifts by half in minutes; a ratio within one turn does not. So the figures are medians of such ratios, and
 //! of CPU time a request rather than of rates, since load and Redis share a core.
 
-mod configuration;
+pub(crate) mod configuration;
 pub(crate) mod peer;
-mod process;
-mod subject;
+pub(crate) mod process;
+pub(crate) mod subject;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::args::TurnsArgs;
@@ -54,12 +55,12 @@ pub(crate) fn run(args: &TurnsArgs) -> Result<bool, Failure> {
 
 fn measure(args: &TurnsArgs, subject: &Subject, workload: Shares) -> Result<Summary, Failure> {
     let plan = Plan {
-        endpoints: Operation::ALL.map(|operation| Endpoint::new(&subject.target, operation, subject.token_form)),
+        endpoints: Operation::ALL.map(|operation| Endpoint::new(&subject.target, operation, &subject.token_form)),
         tokens: args.tokens,
         connections: args.connections,
         warmup: Duration::from_secs_f64(args.warmup_seconds),
         duration: Duration::from_secs_f64(args.seconds),
-        ..Plan::new(&subject.target, subject.clients.clone(), subject.introspectors.clone(), workload)
+        ..Plan::new(&subject.target, Arc::clone(&subject.clients), subject.introspectors.clone(), workload)
     };
     let outcome = drive::run(plan.clone(), &subject.watched()).context(|| format!("driving {}", subject.name))?;
     Summary::of(&plan, outcome)

@@ -7,6 +7,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::sync::Semaphore;
+
 use super::Plan;
 use super::stage::{Stage, StageCell};
 use crate::answer::{self, Answer, Expectation, Verdict};
@@ -34,6 +36,10 @@ pub(super) struct Desk {
     pub(super) token: RefCell<Vec<u8>>,
     /// Measured requests that may still be asked.
     pub(super) requests_left: Cell<u64>,
+    /// Who may ask now, where not all may at once.
+    pub(super) turns: Option<Semaphore>,
+    /// Tokens issued.
+    pub(super) issued: Cell<u64>,
     /// Requests under way.
     pub(super) pending: Cell<u64>,
     /// What ended since the last second that was told; `None` when nobody looks on.
@@ -57,6 +63,11 @@ pub(super) async fn ask_until_over(desk: Rc<Desk>, mut wire: Wire) {
             let Some(intended) = pace.next().await else { break };
             started = intended;
         }
+        let turn = match &desk.turns {
+            // Never closed.
+            Some(turns) => turns.acquire().await.ok(),
+            None => None,
+        };
         let Some(asked) = desk.next(&mut wire) else { break };
         desk.pending.set(desk.pending.get() + 1);
         let result = wire.exchange().await;
@@ -65,6 +76,7 @@ pub(super) async fn ask_until_over(desk: Rc<Desk>, mut wire: Wire) {
         let failed = result.is_err();
         desk.count(asked, started, finished, result);
         started = finished;
+        drop(turn);
         if desk.plan.new_connections {
             wire.close().await;
         }
@@ -137,7 +149,7 @@ impl Desk {
             Ok(answer) => {
                 let verdict = answer.verdict(asked.expectation);
                 right = verdict == Verdict::Right;
-                if right && self.plan.shares.need_tokens() {
+                if right && self.keeps(asked) {
                     self.keep_issued(asked, &answer);
                 }
                 if measuring {
@@ -150,6 +162,15 @@ impl Desk {
         if measuring && let Some(second) = self.second.borrow_mut().as_mut() {
             second.count(right.then_some(latency));
         }
+    }
+
+    /// Whether a token that was just issued is wanted later, in this run or another.
+    fn keeps(&self, asked: Asked) -> bool {
+        let number = self.issued.get();
+        if asked.operation == Operation::Issue {
+            self.issued.set(number + 1);
+        }
+        self.plan.shares.need_tokens() || self.plan.harvest.as_ref().is_some_and(|harvest| harvest.wants(number))
     }
 
     /// Holds the token of an answer to an issue.

@@ -34,7 +34,7 @@ enum Kind {
 
 /// Gives the connections back, ready to ask.
 pub(super) async fn prepare(desk: &Rc<Desk>, mut wires: Vec<Wire>) -> Result<Vec<Wire>, Failure> {
-    if !desk.plan.shares.need_tokens() {
+    if !desk.plan.shares.need_tokens() || !desk.plan.given.is_empty() {
         return Ok(wires);
     }
     if desk.plan.expiring.is_some() {

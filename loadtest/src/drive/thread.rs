@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
 use tokio::task::{JoinSet, LocalSet};
 
 use super::Plan;
@@ -62,6 +63,9 @@ pub(super) fn run(
         if let Some(told) = told {
             told.abort();
         }
+        if let Some(harvest) = &plan.harvest {
+            harvest.put(desk.stock.borrow_mut().take_all());
+        }
         Ok(desk.tally.replace(Tally::new(plan.slice())?))
     })
 }
@@ -79,10 +83,12 @@ fn desk(plan: &Arc<Plan>, stage: &Arc<StageCell>, seat: &Seat) -> Result<Desk, F
         plan: Arc::clone(plan),
         stage: Arc::clone(stage),
         pace: seat.pace.clone(),
-        stock: RefCell::new(Stock::new(live_max as usize, fastrand::u64(..))),
+        stock: RefCell::new(Stock::new(live_max as usize, Arc::clone(&plan.given), fastrand::u64(..))),
         tally: RefCell::new(Tally::new(plan.slice())?),
         token: RefCell::default(),
         requests_left: Cell::new(requests),
+        turns: plan.asking_max.map(Semaphore::new),
+        issued: Cell::new(0),
         pending: Cell::new(0),
         expires: Cell::new(None),
         second: RefCell::new(seat.seconds.is_some().then(Slice::new).transpose()?),

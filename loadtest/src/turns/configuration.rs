@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -11,20 +12,20 @@ use crate::failure::{Context, Failure};
 /// As many clients as the goals for memory assume; two scopes each.
 const CLIENTS: usize = 50;
 const SCOPE: &str = "orders:read orders:write";
-const AUDIENCE: &str = "https://api.example.com";
+pub(crate) const AUDIENCE: &str = "https://api.example.com";
 /// Names all scopes that a client has.
-pub(super) const TOKEN_FORM: &str = "&scope=orders%3Aread+orders%3Awrite";
+pub(crate) const TOKEN_FORM: &str = "&scope=orders%3Aread+orders%3Awrite";
 
 /// Registered clients: those that get tokens, and one resource server.
 #[derive(Debug)]
-pub(super) struct Clients {
-    file: PathBuf,
+pub(crate) struct Clients {
+    pub(crate) file: PathBuf,
     /// The same for other services, as JSON: `scope`, `audience`, and `clients` with the metadata of RFC 7591.
-    pub(super) metadata_file: PathBuf,
+    pub(crate) metadata_file: PathBuf,
     /// What their token requests ask for beside the grant type.
-    pub(super) token_form: &'static str,
-    pub(super) issuing: Vec<Credential>,
-    pub(super) introspecting: Vec<Credential>,
+    pub(crate) token_form: String,
+    pub(crate) issuing: Arc<[Credential]>,
+    pub(crate) introspecting: Vec<Credential>,
 }
 
 /// A client's metadata, named as in RFC 7591 section 2; `introspection` as jeton names it.
@@ -41,7 +42,7 @@ struct Metadata {
 
 impl Clients {
     /// Writes `clients.toml` and `clients.json` with secrets made for this run.
-    pub(super) fn write(folder: &Path, auth: AuthMethod, token_form: &'static str) -> Result<Self, Failure> {
+    pub(crate) fn write(folder: &Path, auth: AuthMethod, token_form: &str) -> Result<Self, Failure> {
         let token_endpoint_auth_method = match auth {
             AuthMethod::Basic => "client_secret_basic",
             AuthMethod::Body => "client_secret_post",
@@ -60,7 +61,7 @@ impl Clients {
         let clients = Self {
             file: folder.join("clients.toml"),
             metadata_file: folder.join("clients.json"),
-            token_form,
+            token_form: token_form.to_owned(),
             issuing: issuing.iter().map(credential).collect(),
             introspecting: vec![credential(&api)],
         };
@@ -92,30 +93,47 @@ fn secret() -> String {
     std::iter::repeat_with(fastrand::alphanumeric).take(43).collect()
 }
 
-/// Writes the configuration of one jeton and gives the file's path.
-pub(super) fn write(
-    folder: &Path,
-    name: &str,
-    ports: (u16, u16),
-    store_url: &str,
-    keys: &Path,
-    clients: &Clients,
-) -> Result<PathBuf, Failure> {
-    let file = folder.join(format!("{name}.toml"));
-    let (public, admin) = ports;
-    let text = format!(
-        "issuer = \"http://127.0.0.1:{public}\"\n\n\
-         [public]\nlisten = \"127.0.0.1:{public}\"\nworkers = 1\n\n\
-         [admin]\nlisten = \"127.0.0.1:{admin}\"\n\n\
-         [store]\nurl = \"{store_url}\"\n\n\
-         [keys]\nfile = \"{}\"\n\n\
-         [clients]\nfile = \"{}\"\n\n\
-         [log]\nformat = \"json\"\n",
-        keys.display(),
-        clients.file.display()
-    );
-    write_text(&file, &text)?;
-    Ok(file)
+/// How one jeton is configured; what is `None` is left to its default.
+#[derive(Debug)]
+pub(crate) struct Settings<'a> {
+    /// Public and admin.
+    pub(crate) ports: (u16, u16),
+    pub(crate) workers: usize,
+    pub(crate) connections_max: Option<usize>,
+    pub(crate) store_url: &'a str,
+    pub(crate) memory_tokens_max: Option<u64>,
+    pub(crate) keys: &'a Path,
+    pub(crate) clients_file: &'a Path,
+}
+
+impl<'a> Settings<'a> {
+    /// One worker.
+    pub(crate) fn new(ports: (u16, u16), store_url: &'a str, keys: &'a Path, clients_file: &'a Path) -> Self {
+        Self { ports, workers: 1, connections_max: None, store_url, memory_tokens_max: None, keys, clients_file }
+    }
+
+    /// Writes them to a file of its own and gives its path.
+    pub(crate) fn write(&self, folder: &Path, name: &str) -> Result<PathBuf, Failure> {
+        let file = folder.join(format!("{name}.toml"));
+        let (public, admin) = self.ports;
+        let tokens_max = self.memory_tokens_max.map(|max| format!("memory_tokens_max = {max}\n")).unwrap_or_default();
+        let limits = self.connections_max.map(|max| format!("[limits]\nconnections = {max}\n\n")).unwrap_or_default();
+        let text = format!(
+            "issuer = \"http://127.0.0.1:{public}\"\n\n\
+             [public]\nlisten = \"127.0.0.1:{public}\"\nworkers = {}\n\n\
+             [admin]\nlisten = \"127.0.0.1:{admin}\"\n\n\
+             [store]\nurl = \"{}\"\n{tokens_max}\n\
+             [keys]\nfile = \"{}\"\n\n\
+             [clients]\nfile = \"{}\"\n\n\
+             {limits}[log]\nformat = \"json\"\n",
+            self.workers,
+            self.store_url,
+            self.keys.display(),
+            self.clients_file.display()
+        );
+        write_text(&file, &text)?;
+        Ok(file)
+    }
 }
 
 fn write_text(file: &Path, text: &str) -> Result<(), Failure> {

@@ -45,13 +45,13 @@ impl FromStr for Peer {
 pub(super) fn start(peer: &Peer, args: &TurnsArgs, folder: &Path, clients: &Clients) -> Result<Subject, Failure> {
     // A relative path with no folder before it would be looked for on the PATH.
     let program = peer.folder.canonicalize()?.join(PROGRAM);
-    let (redis, redis_url) = subject::start_redis(args, folder, peer.name)?;
-    let redis_cpu = Some(CpuMeter::new(redis.pid())?);
+    let redis = subject::start_redis(args.load_core, folder, peer.name)?;
+    let redis_cpu = Some(CpuMeter::new(redis.process.pid())?);
     let port = subject::free_port()?;
     let clients_file = clients.metadata_file.to_string_lossy();
-    let arguments = [&port.to_string(), &redis_url, &*clients_file];
-    let service = Process::start(peer.name, args.server_core, &program, &arguments, folder.join(peer.name))?;
-    let mut started = Subject::seen(&subject::local(port), vec![service, redis], clients)?;
+    let arguments = [&port.to_string(), &redis.url(), &*clients_file];
+    let service = Process::start(peer.name, &[args.server_core], &program, &arguments, folder.join(peer.name))?;
+    let mut started = Subject::seen(&subject::local(port), vec![service, redis.process], clients)?;
     started.redis_cpu = redis_cpu;
     Ok(started.described(&subject::version(&program)))
 }

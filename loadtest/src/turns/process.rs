@@ -1,4 +1,4 @@
-//! Processes that the turns start: pinned to a core, logging to a file, ended with their owner.
+//! Processes that measurements start: pinned to cores, logging to a file, ended with their owner.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -11,22 +11,22 @@ const LOG_BYTES_SHOWN: usize = 2000;
 
 /// A running process; dropping it kills it.
 #[derive(Debug)]
-pub(super) struct Process {
+pub(crate) struct Process {
     name: &'static str,
     child: Child,
     log: PathBuf,
 }
 
 impl Process {
-    /// Starts `program` on one core, with standard output and error in `log`. Nothing of the caller's jeton is passed on.
-    pub(super) fn start(
+    /// Starts `program` on these cores, with standard output and error in `log`. Nothing of the caller's jeton is passed on.
+    pub(crate) fn start(
         name: &'static str,
-        core: usize,
+        cores: &[usize],
         program: &Path,
         arguments: &[&str],
         log: PathBuf,
     ) -> Result<Self, Failure> {
-        let mut command = pinned(core);
+        let mut command = pinned(cores);
         command.arg(program).args(arguments).stdin(Stdio::null());
         for (variable, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("JETON_")) {
             command.env_remove(variable);
@@ -38,31 +38,31 @@ impl Process {
     }
 
     /// The programs before it replaced themselves by it: the child is the service.
-    pub(super) fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    pub(super) fn name(&self) -> &'static str {
+    pub(crate) fn name(&self) -> &'static str {
         self.name
     }
 
-    pub(super) fn log_file(&self) -> &Path {
+    pub(crate) fn log_file(&self) -> &Path {
         &self.log
     }
 
-    pub(super) fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()
     }
 
     /// Fails, with the end of its log, if it has ended.
-    pub(super) fn check(&mut self) -> Result<(), Failure> {
+    pub(crate) fn check(&mut self) -> Result<(), Failure> {
         match self.child.try_wait()? {
             None => Ok(()),
             Some(status) => Err(Failure::new(format!("{} ended ({status}):\n{}", self.name, self.log_end()))),
         }
     }
 
-    pub(super) fn log_end(&self) -> String {
+    pub(crate) fn log_end(&self) -> String {
         let log = self.log();
         let mut start = log.len().saturating_sub(LOG_BYTES_SHOWN);
         while !log.is_char_boundary(start) {
@@ -80,24 +80,24 @@ impl Drop for Process {
     }
 }
 
-/// A command that runs what is appended to it on one core and, where util-linux is there to do it, dies with this process even
+/// A command that runs what is appended to it on these cores and, where util-linux is there to do it, dies with this process even
 /// when that is killed.
-fn pinned(core: usize) -> Command {
+fn pinned(cores: &[usize]) -> Command {
     let dies_with_parent = ["--pdeathsig", "KILL"];
     let probe = Command::new("setpriv").args(dies_with_parent).arg("true").stderr(Stdio::null()).status();
-    let core = core.to_string();
+    let cores = cores.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
     if probe.is_ok_and(|status| status.success()) {
         let mut command = Command::new("setpriv");
-        command.args(dies_with_parent).args(["taskset", "-c", &core]);
+        command.args(dies_with_parent).args(["taskset", "-c", &cores]);
         return command;
     }
     let mut command = Command::new("taskset");
-    command.args(["-c", &core]);
+    command.args(["-c", &cores]);
     command
 }
 
 /// Pins this process, and every thread it will start, to one core.
-pub(super) fn pin_self(core: usize) -> Result<(), Failure> {
+pub(crate) fn pin_self(core: usize) -> Result<(), Failure> {
     let mut cores = rustix::thread::CpuSet::new();
     cores.set(core);
     rustix::thread::sched_setaffinity(None, &cores)

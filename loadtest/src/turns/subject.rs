@@ -3,14 +3,14 @@
 
 use std::fs;
 use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::configuration::{self, Clients};
+use super::configuration::{self, Clients, Settings};
 use super::peer;
 use super::process::Process;
 use crate::args::TurnsArgs;
@@ -24,43 +24,40 @@ use crate::request::{Draft, Endpoint};
 use crate::scrape::Metrics;
 use crate::target::{Paths, Target};
 
-const START_MAX: Duration = Duration::from_secs(10);
+/// Reading a million clients takes long.
+const START_MAX: Duration = Duration::from_secs(120);
 const POLL: Duration = Duration::from_millis(20);
 
 #[derive(Debug)]
-pub(super) struct Subject {
-    pub(super) name: &'static str,
-    pub(super) target: Arc<Target>,
+pub(crate) struct Subject {
+    pub(crate) name: &'static str,
+    pub(crate) target: Arc<Target>,
     /// What token requests ask for beside the grant type.
-    pub(super) token_form: &'static str,
-    pub(super) clients: Vec<Credential>,
-    pub(super) introspectors: Vec<Credential>,
-    pub(super) server_cpu: CpuMeter,
-    pub(super) redis_cpu: Option<CpuMeter>,
+    pub(crate) token_form: String,
+    pub(crate) clients: Arc<[Credential]>,
+    pub(crate) introspectors: Vec<Credential>,
+    pub(crate) server_cpu: CpuMeter,
+    pub(crate) redis_cpu: Option<CpuMeter>,
     /// Its Prometheus metrics, where it has some.
-    pub(super) metrics: Option<Metrics>,
+    pub(crate) metrics: Option<Metrics>,
     /// What it is, with versions and settings, for the report.
-    pub(super) described: String,
+    pub(crate) described: String,
     /// Ended in this order: a service before its Redis.
     processes: Vec<Process>,
 }
 
 /// Starts all, the baseline first.
-pub(super) fn start_all(args: &TurnsArgs, folder: &Path) -> Result<Vec<Subject>, Failure> {
+pub(crate) fn start_all(args: &TurnsArgs, folder: &Path) -> Result<Vec<Subject>, Failure> {
     // Asked for none, jeton gives a client all its scopes, others give it none: beside peers every request names them.
     let token_form = if args.peer.is_empty() { "" } else { configuration::TOKEN_FORM };
     let clients = Clients::write(folder, args.auth, token_form)?;
-    let keys = folder.join("jeton.keys");
-    let made = Command::new(&args.jeton).args(["keys", "generate"]).arg(&keys).output();
-    let made = made.context(|| format!("running {} (--jeton names another)", args.jeton.display()))?;
-    if !made.status.success() {
-        return Err(Failure::new(format!("jeton keys generate: {}", String::from_utf8_lossy(&made.stderr))));
-    }
+    let keys = make_keys(&args.jeton, folder)?;
     let start_jeton = |name, store_url: &str| -> Result<_, Failure> {
         let ports = (free_port()?, free_port()?);
-        let file = configuration::write(folder, name, ports, store_url, &keys, &clients)?;
+        let settings = Settings::new(ports, store_url, &keys, &clients.file);
+        let file = settings.write(folder, name)?;
         let arguments = ["serve", "--config", &file.to_string_lossy()];
-        let process = Process::start(name, args.server_core, &args.jeton, &arguments, folder.join(name))?;
+        let process = Process::start(name, &[args.server_core], &args.jeton, &arguments, folder.join(name))?;
         Ok((process, ports))
     };
     let jeton = version(&args.jeton);
@@ -72,10 +69,11 @@ pub(super) fn start_all(args: &TurnsArgs, folder: &Path) -> Result<Vec<Subject>,
     let (memory, ports) = start_jeton(memory, "memory:")?;
     let memory = Subject::seen(&local(ports.0), vec![memory], &clients)?.with_metrics(&local(ports.1))?;
     subjects.push(memory.described(&format!("{jeton}, one worker, tokens in its memory")));
-    let (store, store_url) = start_redis(args, folder, redis)?;
-    let redis_cpu = Some(CpuMeter::new(store.pid())?);
-    let (on_redis, ports) = start_jeton(redis, &store_url)?;
-    let on_redis = Subject::seen(&local(ports.0), vec![on_redis, store], &clients)?.with_metrics(&local(ports.1))?;
+    let store = start_redis(args.load_core, folder, redis)?;
+    let redis_cpu = Some(CpuMeter::new(store.process.pid())?);
+    let (on_redis, ports) = start_jeton(redis, &store.url())?;
+    let on_redis =
+        Subject::seen(&local(ports.0), vec![on_redis, store.process], &clients)?.with_metrics(&local(ports.1))?;
     let redis = version(&redis_program(folder)?);
     let on_redis = on_redis.described(&format!("{jeton}, one worker, tokens in a Redis on loopback: {redis}"));
     subjects.push(Subject { redis_cpu, ..on_redis });
@@ -87,9 +85,9 @@ pub(super) fn start_all(args: &TurnsArgs, folder: &Path) -> Result<Vec<Subject>,
 
 impl Subject {
     /// Waits until the first of `processes` issues a token.
-    pub(super) fn seen(url: &str, mut processes: Vec<Process>, clients: &Clients) -> Result<Self, Failure> {
+    pub(crate) fn seen(url: &str, mut processes: Vec<Process>, clients: &Clients) -> Result<Self, Failure> {
         let target = Arc::new(Target::new(url, Paths::default())?);
-        let endpoint = Endpoint::new(&target, Operation::Issue, clients.token_form);
+        let endpoint = Endpoint::new(&target, Operation::Issue, &clients.token_form);
         let mut request = Vec::new();
         Draft { endpoint: &endpoint, credential: &clients.issuing[0], token: b"" }.write_http1(&mut request);
         until(&mut processes, || {
@@ -99,8 +97,8 @@ impl Subject {
         Ok(Self {
             name: service.name(),
             target,
-            token_form: clients.token_form,
-            clients: clients.issuing.clone(),
+            token_form: clients.token_form.clone(),
+            clients: Arc::clone(&clients.issuing),
             introspectors: clients.introspecting.clone(),
             server_cpu: CpuMeter::new(service.pid())?,
             redis_cpu: None,
@@ -110,49 +108,77 @@ impl Subject {
         })
     }
 
-    fn with_metrics(self, admin_url: &str) -> Result<Self, Failure> {
+    pub(crate) fn with_metrics(self, admin_url: &str) -> Result<Self, Failure> {
         Ok(Self { metrics: Some(Metrics::new(admin_url)?), ..self })
     }
 
-    pub(super) fn described(self, text: &str) -> Self {
+    pub(crate) fn described(self, text: &str) -> Self {
         Self { described: text.to_owned(), ..self }
     }
 
-    pub(super) fn watched(&self) -> Watched {
+    pub(crate) fn watched(&self) -> Watched {
         let (server, redis) = (Some(self.server_cpu.clone()), self.redis_cpu.clone());
         Watched { server, redis, metrics: self.metrics.clone() }
     }
 
     /// Fails if one of its processes has ended.
-    pub(super) fn check(&mut self) -> Result<(), Failure> {
+    pub(crate) fn check(&mut self) -> Result<(), Failure> {
         self.processes.iter_mut().try_for_each(Process::check)
     }
 }
 
 fn start_baseline(args: &TurnsArgs, folder: &Path) -> Result<(Process, String), Failure> {
     let program = std::env::current_exe()?;
-    let mut process = Process::start("baseline", args.server_core, &program, &["baseline"], folder.join("baseline"))?;
+    let mut process =
+        Process::start("baseline", &[args.server_core], &program, &["baseline"], folder.join("baseline"))?;
     let log = process.log_file().to_owned();
     until(std::slice::from_mut(&mut process), || fs::read_to_string(&log).is_ok_and(|line| line.ends_with('\n')))?;
     let url = format!("http://{}", process.log().trim());
     Ok((process, url))
 }
 
+/// The key file of all jetons of one measurement.
+pub(crate) fn make_keys(jeton: &Path, folder: &Path) -> Result<PathBuf, Failure> {
+    let keys = folder.join("jeton.keys");
+    let made = Command::new(jeton).args(["keys", "generate"]).arg(&keys).output();
+    let made = made.context(|| format!("running {} (--jeton names another)", jeton.display()))?;
+    if !made.status.success() {
+        return Err(Failure::new(format!("jeton keys generate: {}", String::from_utf8_lossy(&made.stderr))));
+    }
+    Ok(keys)
+}
+
+/// A Redis that keeps nothing on disk.
+#[derive(Debug)]
+pub(crate) struct Redis {
+    pub(crate) process: Process,
+    pub(crate) address: SocketAddr,
+    /// The same on a unix socket.
+    pub(crate) socket: PathBuf,
+}
+
+impl Redis {
+    pub(crate) fn url(&self) -> String {
+        format!("redis://{}", self.address)
+    }
+}
+
 /// Starts the Redis that `owner` has to itself.
-pub(super) fn start_redis(args: &TurnsArgs, folder: &Path, owner: &str) -> Result<(Process, String), Failure> {
+pub(crate) fn start_redis(core: usize, folder: &Path, owner: &str) -> Result<Redis, Failure> {
     let program = redis_program(folder)?;
-    let port = free_port()?;
-    let (port_text, folder_text) = (port.to_string(), folder.to_string_lossy());
-    let arguments =
-        ["--port", &port_text, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", &folder_text];
+    let address = SocketAddr::from(([127, 0, 0, 1], free_port()?));
+    let socket = folder.join(format!("redis.{owner}.socket"));
+    let (port, socket_text, folder_text) =
+        (address.port().to_string(), socket.to_string_lossy(), folder.to_string_lossy());
+    let listening = ["--port", &port, "--bind", "127.0.0.1", "--unixsocket", &socket_text];
+    let keeping = ["--save", "", "--appendonly", "no", "--dir", &folder_text];
     let log = folder.join(format!("redis-server.{owner}"));
-    let process = Process::start("redis-server", args.load_core, &program, &arguments, log)?;
-    let mut processes = [process];
-    until(&mut processes, || {
-        TcpStream::connect(("127.0.0.1", port)).is_ok_and(|stream| exchange(stream, b"PING\r\n").starts_with("+PONG"))
+    let arguments = [listening, keeping].concat();
+    let mut process = Process::start("redis-server", &[core], &program, &arguments, log)?;
+    until(std::slice::from_mut(&mut process), || {
+        TcpStream::connect(address).is_ok_and(|stream| exchange(stream, b"PING\r\n").starts_with("+PONG"))
     })?;
-    let [process] = processes;
-    Ok((process, format!("redis://127.0.0.1:{port}")))
+    Ok(Redis { process, address, socket })
 }
 
 /// `$REDIS_SERVER`, else `redis-server`, else Debian's `redis-check-rdb`, which is the server under another name.
@@ -173,13 +199,13 @@ fn redis_program(folder: &Path) -> Result<PathBuf, Failure> {
 }
 
 /// What a program says of its version; of Redis' line without the particulars of its build.
-pub(super) fn version(program: &Path) -> String {
+pub(crate) fn version(program: &Path) -> String {
     let said = Command::new(program).arg("--version").output().map(|output| output.stdout).unwrap_or_default();
     let said = String::from_utf8_lossy(&said);
     said.split(" sha=").next().and_then(|said| said.lines().next()).unwrap_or("version unknown").to_owned()
 }
 
-pub(super) fn local(port: u16) -> String {
+pub(crate) fn local(port: u16) -> String {
     format!("http://127.0.0.1:{port}")
 }
 
@@ -188,7 +214,7 @@ fn on_path(program: &str) -> Option<PathBuf> {
     std::env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.is_file())
 }
 
-pub(super) fn free_port() -> Result<u16, Failure> {
+pub(crate) fn free_port() -> Result<u16, Failure> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
