@@ -1,7 +1,7 @@
 # What is done by hand, and by .ci/run.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint doc bench loadtest loadtest-picture loadtest-peers loadtest-scale observe ci
+.PHONY: help run test lint doc bench bench-count loadtest loadtest-picture loadtest-peers loadtest-scale observe ci
 
 CARGO ?= cargo
 
@@ -24,6 +24,9 @@ doc: ## build the documentation, private items too; a broken link is an error
 
 bench: ## measure the parts in process
 	$(CARGO) bench --locked --workspace
+
+bench-count: ## count instructions a request with valgrind's callgrind: the same on a busy machine
+	$(CARGO) bench --locked --bench count
 
 loadtest: ## measure the service on both stores beside a bare HTTP server; writes a report
 	$(CARGO) build --locked --release --workspace

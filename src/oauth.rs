@@ -10,7 +10,6 @@ pub mod error;
 pub mod form;
 pub mod grant;
 pub mod introspection;
-mod json;
 pub mod keys;
 pub mod metadata;
 pub mod scope;

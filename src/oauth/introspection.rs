@@ -4,7 +4,6 @@ use data_encoding::BASE64URL_NOPAD;
 
 use super::client::{Client, Clients, IntrospectionRight};
 use super::grant::Grant;
-use super::json::push_decimal;
 use super::token::{Confirmation, TokenAddress, TokenRecord};
 
 /// The answer for every token that is not active, to the byte.
@@ -69,16 +68,18 @@ pub fn may_call_with_bearer(client: &Client, record: &TokenRecord, issuer: &str)
 /// The JSON body of an active token. `issuer_json`: the issuer as a JSON string with its quotes.
 pub fn active_body(address: &TokenAddress, record: &TokenRecord, issuer_json: &str) -> Vec<u8> {
     let (members, claims) = (record.grant.introspection_members(), record.grant.claim_members());
+    let (mut issued, mut expires) = (itoa::Buffer::new(), itoa::Buffer::new());
+    let issued = issued.format(record.issued_at_seconds()).as_bytes();
     let mut out = Vec::with_capacity(256 + members.len() + issuer_json.len() + claims.len());
     out.extend_from_slice(b"{\"active\":true,");
     out.extend_from_slice(members.as_bytes());
     out.extend_from_slice(b",\"iss\":");
     out.extend_from_slice(issuer_json.as_bytes());
     out.extend_from_slice(b",\"exp\":");
-    push_decimal(&mut out, record.expires_at_seconds());
+    out.extend_from_slice(expires.format(record.expires_at_seconds()).as_bytes());
     for name in [&b",\"iat\":"[..], b",\"nbf\":"] {
         out.extend_from_slice(name);
-        push_decimal(&mut out, record.issued_at_seconds());
+        out.extend_from_slice(issued);
     }
     out.extend_from_slice(b",\"jti\":\"");
     out.extend_from_slice(address.jti().as_bytes());

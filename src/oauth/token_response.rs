@@ -1,7 +1,6 @@
 //! The successful token response: RFC 6749 section 5.1, rows K01 to K04, K10.
 
 use super::grant::Grant;
-use super::json::push_decimal;
 use super::time::Lifetime;
 use super::token::{Confirmation, Token};
 
@@ -16,7 +15,7 @@ pub fn body(token: &Token, lifetime: Lifetime, grant: &Grant, confirmation: Opti
     out.extend_from_slice(b"\",\"token_type\":\"");
     out.extend_from_slice(Confirmation::token_type(confirmation).as_bytes());
     out.extend_from_slice(b"\",\"expires_in\":");
-    push_decimal(&mut out, u64::from(lifetime.seconds()));
+    out.extend_from_slice(itoa::Buffer::new().format(lifetime.seconds()).as_bytes());
     if !scope.is_empty() {
         out.extend_from_slice(b",\"scope\":\"");
         out.extend_from_slice(scope.as_bytes());
