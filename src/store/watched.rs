@@ -24,7 +24,10 @@ impl<S: TokenStore, O: StoreObserver + 'static> WatchedStore<S, O> {
     }
 
     fn report<T>(&self, operation: StoreOperation, asked_at: Instant, answers: &[Result<T, StoreError>]) {
-        self.observer.operation(operation, answers.len(), asked_at.elapsed());
+        // A batch that was not sent is no trip: counted as one, an outage would look fast.
+        if answers.iter().any(|answer| !matches!(answer, Err(StoreError::Unavailable))) {
+            self.observer.operation(operation, answers.len(), asked_at.elapsed());
+        }
         // Answers of a batch fail together as a rule: one report for each run of the same error.
         for run in answers.chunk_by(|one, next| one.as_ref().err() == next.as_ref().err()) {
             if let Err(error) = run[0] {
