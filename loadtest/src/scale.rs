@@ -22,7 +22,7 @@ use goals::{Figure, Goal};
 use rig::Rig;
 use table::Findings;
 
-/// Prints the tables; `false` when some answer was not as it should be.
+/// Prints the tables; `false` when more answers than a stall explains were not as they should be.
 pub(crate) fn run(args: &ScaleArgs) -> Result<bool, Failure> {
     let mut about = About::now(args.commit.clone(), settings(args));
     about.subjects.push(("jeton".to_owned(), subject::version(&args.jeton)));

@@ -41,7 +41,7 @@ pub(super) struct Cost {
     pub(super) over_first: f64,
     pub(super) redis_us: Option<f64>,
     pub(super) per_second: f64,
-    /// Every answer was as it should be.
+    /// Nearly every answer was as it should be.
     pub(super) clean: bool,
     pub(super) server_us_by_turn: Vec<f64>,
 }

@@ -8,6 +8,9 @@ use crate::operation::Operation;
 use crate::report::Summary;
 use crate::report::figures::Spread;
 
+/// Share of answers that must be as they should be. A stall of a busy machine makes some 503s, which are told and do not spoil a cost.
+const RIGHT_MIN: f64 = 0.99;
+
 /// A row for each variant, with the costs of each operation.
 pub(super) fn rows(
     part: Part,
@@ -77,7 +80,7 @@ fn cost(operation: Operation, windows: &[Summary], first: &[f64]) -> Result<Cost
         over_first: median(ratios)?.median,
         redis_us: Spread::of(windows.iter().filter_map(|one| one.cpu_us_per_request.redis)).map(|spread| spread.median),
         per_second: median(windows.iter().map(|one| one.requests_per_second).collect())?.median,
-        clean: windows.iter().all(Summary::is_clean),
+        clean: windows.iter().all(|one| one.right as f64 >= RIGHT_MIN * one.requests as f64 && one.right > 0),
         server_us_by_turn: windows.iter().map(server).collect(),
     })
 }
