@@ -4,7 +4,8 @@
 //! - **Arrows point down.** An actor holds a store, never another actor's handle: with bounded mailboxes a circle of asks is a
 //!   deadlock.
 //! - **Messages stay home.** A message type is private to its file; a handle's method is the only way to send one.
-//! - **Every queue has a limit.** A full mailbox refuses at once with [`ActorError::Overloaded`].
+//! - **Every queue has a limit.** A mailbox that is full, or whose actor is too far behind, refuses at once with
+//!   [`ActorError::Overloaded`].
 //! - **The inbox outlives its actor.** A panic costs the batch in hand, never the queue.
 //! - **Nobody hangs.** Each ask has a [`Deadline`]; a dropped reply says [`ActorError::Lost`].
 //! - **One thread.** A worker's actors and handles live and die on its thread; nothing here is `Send`.
@@ -15,6 +16,7 @@
 //! # To add an actor
 //! Copy the shape of [`minter`], name it as a noun of agency, spawn it in `worker.rs`, draw its arrow in ARCHITECTURE.md.
 
+mod admission;
 mod asks;
 pub mod authenticator;
 pub(crate) mod deadlines;
@@ -48,7 +50,7 @@ pub struct Deadline(Instant);
 /// Why an actor gave no answer. None of it says anything about a client or a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ActorError {
-    /// Its mailbox is full: nothing was done.
+    /// Too much waits before it: nothing was done.
     Overloaded,
     /// The deadline passed first: it may still be done.
     TimedOut,

@@ -26,12 +26,16 @@ use crate::oauth::client::Clients;
 use crate::random::Random;
 use crate::store::TokenStore;
 
-/// Messages that may wait for one actor. Enough for every connection of a busy worker to have one request waiting; beyond, a
-/// refusal at once serves a client better than an answer after its deadline.
+/// Messages that may wait for one actor, however fast it is. Enough for every connection of a busy worker to have one request
+/// waiting.
 const MESSAGES_MAX: usize = 8192;
 
 /// Of these, kept for revocations: a tenth.
 const RESERVED: usize = MESSAGES_MAX / 10;
+
+/// How long those before a request may take at an actor that is behind; the rest are refused at once and can go elsewhere. At less than
+/// ten thousand items a second that is one full batch, behind the one on its way: what waits at full load anyway.
+const WAIT_MAX: Duration = Duration::from_millis(25);
 
 /// Items in one round trip to the store: at 0.65 us an item in Redis a batch holds it up for a sixth of a millisecond.
 const BATCH_MAX: usize = 256;
@@ -55,7 +59,7 @@ impl House {
         let around = Surroundings {
             deadlines: Deadlines::default(),
             metrics: shared.metrics.clone(),
-            capacity: Capacity { messages_max: MESSAGES_MAX, reserved: RESERVED },
+            capacity: Capacity { messages_max: MESSAGES_MAX, reserved: RESERVED, wait_max: WAIT_MAX },
         };
         let store = Rc::new(store);
         let clock = shared.clock.clone();

@@ -1,6 +1,6 @@
 //! How a worker's tasks ask one another: a bounded queue, a reply that is given once, a sweep for those who waited too long.
 //!
-//! Invariants: a full mailbox refuses at once and does nothing; every ask ends, by an answer, by its deadline, or with
+//! Invariants: a mailbox in which too much waits refuses at once and does nothing; every ask ends, by an answer, by its deadline, or with
 //! [`ActorError::Lost`] when the message is dropped unanswered; messages leave in the order they came.
 //!
 //! Everything here lives on one thread, so a queue is a `VecDeque`, waking is a `Waker`, and asks stand in places that are used again
@@ -16,11 +16,13 @@ use std::task::{Context, Poll, Waker};
 
 use tokio::time::Instant;
 
+use super::admission::Admission;
 use super::asks::{Answer, Asks};
 use super::deadlines::{Deadlines, Overdue};
 use super::{ActorError, Deadline};
 use crate::telemetry::metrics::MailboxMetrics;
 
+pub(crate) use super::admission::Capacity;
 pub(crate) use super::asks::Reply;
 
 /// Where messages `M` are put that are answered with `T`. Cheap to clone; when the last clone is gone the inbox ends after what waits
@@ -39,18 +41,9 @@ pub(crate) struct Inbox<M> {
 /// A message that is in, or was refused at once; to be awaited. Small, so that whoever holds it is.
 pub(crate) struct Asking<'a, T>(Result<Answer<'a, T>, ActorError>);
 
-/// How full a mailbox may get.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Capacity {
-    /// Messages in all.
-    pub(crate) messages_max: usize,
-    /// Of these, kept for [`Mailbox::ask_reserved`].
-    pub(crate) reserved: usize,
-}
-
 struct Queue<M> {
     waiting: RefCell<VecDeque<M>>,
-    capacity: Capacity,
+    admission: Admission,
     /// When the oldest of those that wait came, or one that came later: the clock is read once a batch.
     oldest: Cell<Instant>,
     senders: Cell<usize>,
@@ -70,7 +63,7 @@ pub(crate) fn mailbox<M: 'static, T: 'static>(
 ) -> (Mailbox<M, T>, Inbox<M>) {
     let queue = Rc::new(Queue {
         waiting: RefCell::default(),
-        capacity,
+        admission: Admission::new(capacity),
         oldest: Cell::new(Instant::now()),
         senders: Cell::new(1),
         closed: Cell::new(false),
@@ -88,16 +81,15 @@ impl<M, T> Mailbox<M, T> {
     /// Puts a message in; what is returned waits for its answer.
     ///
     /// # Errors
-    /// `Overloaded` at once where the mailbox is full but for its reserve, `TimedOut` at `by`, `Lost` where the message was
+    /// `Overloaded` at once where as many wait as may but for the reserve, `TimedOut` at `by`, `Lost` where the message was
     /// dropped, and what the actor answers.
     pub(crate) fn ask(&self, by: Deadline, message: impl FnOnce(Reply<T>) -> M) -> Asking<'_, T> {
-        let Capacity { messages_max, reserved } = self.queue.capacity;
-        Asking(self.put(messages_max - reserved, by, message))
+        Asking(self.put(self.queue.admission.limit(), by, message))
     }
 
     /// As [`Mailbox::ask`], and may use the reserve too.
     pub(crate) fn ask_reserved(&self, by: Deadline, message: impl FnOnce(Reply<T>) -> M) -> Asking<'_, T> {
-        Asking(self.put(self.queue.capacity.messages_max, by, message))
+        Asking(self.put(self.queue.admission.limit_with_reserve(), by, message))
     }
 
     fn put(
@@ -178,11 +170,13 @@ impl<M> Inbox<M> {
             let now = Instant::now();
             queue.metrics.waited(now.duration_since(queue.oldest.replace(now)));
             let count = waiting.len().min(max);
+            queue.admission.taken(count, max, now);
             return Poll::Ready(Some(waiting.drain(..count).collect()));
         }
         if queue.senders.get() == 0 {
             return Poll::Ready(None);
         }
+        queue.admission.keeps_up();
         *queue.actor.borrow_mut() = Some(cx.waker().clone());
         Poll::Pending
     }
@@ -229,7 +223,7 @@ mod tests {
 
     fn small() -> (Mailbox<Double, u32>, Inbox<Double>, Deadlines) {
         let deadlines = Deadlines::default();
-        let capacity = Capacity { messages_max: 3, reserved: 1 };
+        let capacity = Capacity { messages_max: 3, reserved: 1, wait_max: Duration::from_secs(1) };
         let (mailbox, inbox) = mailbox(capacity, deadlines.clone(), MailboxMetrics::none());
         (mailbox, inbox, deadlines)
     }
@@ -275,6 +269,25 @@ mod tests {
         };
         let (answers, ()) = tokio::join!(asks, actor);
         assert_eq!(answers, (Ok(1), Ok(2), Err(ActorError::Overloaded), Ok(4), Err(ActorError::Overloaded)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_would_wait_too_long_behind_a_slow_actor_is_refused_at_once_but_for_the_reserve() {
+        let capacity = Capacity { messages_max: 1000, reserved: 1, wait_max: Duration::from_millis(100) };
+        let (mailbox, mut inbox) = mailbox(capacity, Deadlines::default(), MailboxMetrics::none());
+        let ask = || mailbox.ask(soon(), |reply| Double(1, reply));
+        (0..92).for_each(|_| assert!(ask().0.is_ok()));
+        // Four at once, each time 40 ms: ten are taken in time.
+        for _ in 0..20 {
+            drop(inbox.next_batch(4).await);
+            tokio::time::advance(Duration::from_millis(40)).await;
+        }
+        assert_eq!(ask().await, Err(ActorError::Overloaded), "12 wait");
+        drop(inbox.next_batch(4).await);
+        assert!(ask().0.is_ok() && ask().0.is_ok(), "8 and 9 wait");
+        assert!(ask().0.is_err(), "10 wait");
+        assert!(mailbox.ask_reserved(soon(), |reply| Double(1, reply)).0.is_ok());
+        assert!(mailbox.ask_reserved(soon(), |reply| Double(1, reply)).0.is_err());
     }
 
     #[tokio::test(start_paused = true)]

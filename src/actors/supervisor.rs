@@ -86,7 +86,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_panic_costs_the_batch_in_hand_and_never_the_queue() {
-        let capacity = Capacity { messages_max: 10, reserved: 0 };
+        let capacity = Capacity { messages_max: 10, reserved: 0, wait_max: Duration::from_secs(1) };
         let (mailbox, inbox) = mailbox(capacity, Deadlines::default(), MailboxMetrics::none());
         let restarts = Rc::new(Cell::new(0));
         let supervised = supervise(ActorName::Minter, inbox, || Divider, |_| restarts.set(restarts.get() + 1));
@@ -102,7 +102,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_crash_loop_is_given_up() {
-        let capacity = Capacity { messages_max: 10, reserved: 0 };
+        let capacity = Capacity { messages_max: 10, reserved: 0, wait_max: Duration::from_secs(1) };
         let (mailbox, inbox) = mailbox(capacity, Deadlines::default(), MailboxMetrics::none());
         let asks = async move {
             let by = Deadline::after(Instant::now(), Duration::from_secs(1));

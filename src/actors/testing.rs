@@ -63,7 +63,7 @@ impl Actors {
     ) -> Self {
         let inner = Rc::new(MemoryStore::new(1000, clock.clone(), Random::system()).handle());
         let store = BreakableStore { inner, fault: Rc::default(), batches: Rc::default() };
-        let capacity = Capacity { messages_max: 100, reserved: 10 };
+        let capacity = Capacity { messages_max: 100, reserved: 10, wait_max: Duration::from_secs(1) };
         let around = Surroundings { deadlines: Deadlines::default(), metrics, capacity };
         let minting =
             MinterOptions { prefix: "jt".into(), keys, batch_max: 8, clock: clock.clone(), random: Random::system() };

@@ -91,7 +91,7 @@ impl House {
             around: Surroundings {
                 deadlines: Deadlines::default(),
                 metrics: Arc::new(Exporter::new("0", "0").register(1)),
-                capacity: Capacity { messages_max: 100, reserved: 10 },
+                capacity: Capacity { messages_max: 100, reserved: 10, wait_max: Duration::from_secs(1) },
             },
             keys: Arc::new(ArcSwap::from_pointee(ServiceKeys::new(vec![key]).unwrap())),
         }
