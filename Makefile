@@ -1,7 +1,8 @@
 # What is done by hand, and by .ci/run.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint doc bench bench-count loadtest loadtest-picture loadtest-peers loadtest-scale observe ci
+.PHONY: help run test lint doc bench bench-count loadtest loadtest-picture loadtest-peers loadtest-scale
+.PHONY: loadtest-overload observe ci
 
 CARGO ?= cargo
 
@@ -48,6 +49,11 @@ loadtest-scale: ## measure how cost grows with clients, tokens, connections, sco
 	$(CARGO) build --locked --release --workspace
 	@server=$$(scripts/redis-server) && REDIS_SERVER=$$server target/release/jeton-loadtest scale \
 	  --commit "$$(git describe --always --dirty)" --json target/loadtest/scale.json
+
+loadtest-overload: ## ask more than the store, or a core, can do, and judge what the service makes of it
+	$(CARGO) build --locked --release --workspace
+	@server=$$(scripts/redis-server) && REDIS_SERVER=$$server target/release/jeton-loadtest overload \
+	  --commit "$$(git describe --always --dirty)" --json target/loadtest/overload.json
 
 observe: ## let a real Prometheus watch jeton under load, ask every query of rules and dashboard, draw the dashboard
 	$(CARGO) build --locked --release --workspace

@@ -9,6 +9,8 @@ use memchr::memmem;
 pub(crate) struct Answer<'a> {
     pub(crate) status: u16,
     pub(crate) body: &'a [u8],
+    /// It says when to try again.
+    pub(crate) retry_after: bool,
 }
 
 /// What a right answer says.
@@ -91,7 +93,9 @@ mod tests {
 
     #[test]
     fn a_verdict_needs_status_and_body() {
-        let verdict = |status, body: &str, expectation| Answer { status, body: body.as_bytes() }.verdict(expectation);
+        let verdict = |status, body: &str, expectation| {
+            Answer { status, body: body.as_bytes(), retry_after: false }.verdict(expectation)
+        };
         assert_eq!(verdict(200, r#"{"active":true}"#, Expectation::Active(true)), Verdict::Right);
         assert_eq!(verdict(200, r#"{"active":true}"#, Expectation::Active(false)), Verdict::Wrong);
         assert_eq!(verdict(200, "{}", Expectation::Token), Verdict::Wrong);

@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::client::AuthMethod;
 use crate::operation::Shares;
+use crate::overload::args::OverloadArgs;
 use crate::scale::args::ScaleArgs;
 use crate::turns::peer::Peer;
 
@@ -28,6 +29,8 @@ pub(crate) enum Command {
     Turns(TurnsArgs),
     /// Say how cost grows with clients, tokens, connections and more, and how large things are
     Scale(ScaleArgs),
+    /// Ask more of jeton than its store or its core can do, and judge what it makes of that
+    Overload(OverloadArgs),
     /// Compare the JSON of two runs, or of two sets of turns: ratios of B over A
     Compare(CompareArgs),
     /// Write the HTML report of the JSON of a run or of turns

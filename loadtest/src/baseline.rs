@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn the_answer_passes_for_each_endpoint() {
-        let answer = Answer { status: 200, body: ANSWER };
+        let answer = Answer { status: 200, body: ANSWER, retry_after: false };
         for expectation in [Expectation::Token, Expectation::Active(true), Expectation::Done] {
             assert_eq!(answer.verdict(expectation), Verdict::Right);
         }

@@ -34,6 +34,7 @@ pub(crate) struct Http1 {
 struct Found {
     status: u16,
     closes: bool,
+    retry_after: bool,
     body: Place,
 }
 
@@ -72,7 +73,7 @@ impl Http1 {
                 &self.body
             }
         };
-        Ok(Answer { status: found.status, body })
+        Ok(Answer { status: found.status, body, retry_after: found.retry_after })
     }
 }
 
@@ -107,6 +108,6 @@ async fn read_answer(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Result<Fou
             std::borrow::Cow::Borrowed(body) => Place::InBuffer(filled - body.len()..filled),
             std::borrow::Cow::Owned(body) => Place::Apart(body),
         };
-        return Ok(Found { status: response.status, closes: response.closes, body });
+        return Ok(Found { status: response.status, closes: response.closes, retry_after: response.retry_after, body });
     }
 }

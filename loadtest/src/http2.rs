@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http2::{self, SendRequest};
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use hyper::{Request, Uri};
 use hyper_util::rt::TokioIo;
 use tokio::sync::Mutex;
@@ -97,8 +97,8 @@ impl Stream {
         let mut sender = self.shared.sender().await?;
         sender.ready().await.map_err(|_| WireError::Broken)?;
         let answer = sender.send_request(request).await.map_err(|_| WireError::Broken)?;
-        let status = answer.status().as_u16();
+        let (status, retry_after) = (answer.status().as_u16(), answer.headers().contains_key(RETRY_AFTER));
         self.body = answer.into_body().collect().await.map_err(|_| WireError::Broken)?.to_bytes();
-        Ok(Answer { status, body: &self.body })
+        Ok(Answer { status, body: &self.body, retry_after })
     }
 }

@@ -19,6 +19,7 @@ mod http1;
 mod http2;
 mod operation;
 mod output;
+mod overload;
 mod pace;
 mod proxy;
 mod report;
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
         Command::Baseline(args) => baseline::serve(&args).map(|()| true),
         Command::Turns(args) => turns::run(&args),
         Command::Scale(args) => scale::run(&args),
+        Command::Overload(args) => overload::run(&args),
         Command::Compare(args) => compare::run(&args),
         Command::Render(args) => output::render(&args),
     };

@@ -5,7 +5,7 @@
 
 pub(crate) mod args;
 mod clients;
-mod gauge;
+pub(crate) mod gauge;
 mod goals;
 mod parts;
 mod rig;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
-use crate::answer::Verdict;
+use crate::answer::{Answer, Verdict};
 use crate::failure::{Context, Failure};
 use crate::operation::Operation;
 use crate::slices::Slices;
@@ -25,6 +25,8 @@ pub(crate) struct OperationTally {
     pub(crate) statuses: BTreeMap<u16, u64>,
     /// Status 200 with a body that does not say what it should.
     pub(crate) wrong: u64,
+    /// Status 503 with no word on when to try again.
+    pub(crate) curt: u64,
 }
 
 #[derive(Debug)]
@@ -44,7 +46,7 @@ impl OperationTally {
             Histogram::new_with_max(nanoseconds(LATENCY_MAX), LATENCY_DIGITS)
                 .context(|| "making a histogram".to_owned())
         };
-        Ok(Self { right: histogram()?, other: histogram()?, statuses: BTreeMap::new(), wrong: 0 })
+        Ok(Self { right: histogram()?, other: histogram()?, statuses: BTreeMap::new(), wrong: 0, curt: 0 })
     }
 
     pub(crate) fn answers(&self) -> u64 {
@@ -67,7 +69,7 @@ impl Tally {
     pub(crate) fn answered(
         &mut self,
         operation: Operation,
-        status: u16,
+        answer: Answer<'_>,
         verdict: Verdict,
         latency: Duration,
         since: Duration,
@@ -76,7 +78,8 @@ impl Tally {
         let tally = &mut self.operations[operation as usize];
         let histogram = if verdict == Verdict::Right { &mut tally.right } else { &mut tally.other };
         histogram.saturating_record(nanoseconds(latency).max(1));
-        *tally.statuses.entry(status).or_default() += 1;
+        *tally.statuses.entry(answer.status).or_default() += 1;
+        tally.curt += u64::from(answer.status == 503 && !answer.retry_after);
         tally.wrong += u64::from(verdict == Verdict::Wrong);
     }
 
@@ -93,6 +96,7 @@ impl Tally {
                 *ours.statuses.entry(*status).or_default() += count;
             }
             ours.wrong += theirs.wrong;
+            ours.curt += theirs.curt;
         }
         for (error, count) in &other.errors {
             *self.errors.entry(*error).or_default() += count;
@@ -123,14 +127,15 @@ mod tests {
     #[test]
     fn merging_adds_everything() {
         let since = Duration::from_millis(150);
+        let status = |status| Answer { status, body: b"", retry_after: false };
         let mut one = Tally::new(Duration::from_millis(100)).unwrap();
         let mut two = Tally::new(Duration::from_millis(100)).unwrap();
         for micros in 1..=1000 {
             let tally = if micros % 2 == 0 { &mut one } else { &mut two };
-            tally.answered(Operation::Issue, 200, Verdict::Right, Duration::from_micros(micros), since);
+            tally.answered(Operation::Issue, status(200), Verdict::Right, Duration::from_micros(micros), since);
         }
-        two.answered(Operation::Issue, 503, Verdict::Refused, Duration::from_secs(3600), since);
-        two.answered(Operation::Introspect, 200, Verdict::Wrong, Duration::ZERO, since);
+        two.answered(Operation::Issue, status(503), Verdict::Refused, Duration::from_secs(3600), since);
+        two.answered(Operation::Introspect, status(200), Verdict::Wrong, Duration::ZERO, since);
         two.failed(WireError::Broken, since);
         two.unanswered = 2;
         one.merge(&two).unwrap();
@@ -141,6 +146,7 @@ mod tests {
         assert!((499_000..=501_000).contains(&median), "{median}");
         assert_eq!(issued.statuses, BTreeMap::from([(200, 1000), (503, 1)]));
         assert!(issued.other.max() >= 119_000_000_000);
+        assert_eq!(issued.curt, 1);
         assert_eq!(one.operation(Operation::Introspect).wrong, 1);
         assert_eq!((one.answers(), one.rights(), one.unanswered), (1002, 1000, 2));
         assert_eq!(one.errors, BTreeMap::from([(WireError::Broken, 1)]));

@@ -153,7 +153,7 @@ impl Desk {
                     self.keep_issued(asked, &answer);
                 }
                 if measuring {
-                    self.tally.borrow_mut().answered(asked.operation, answer.status, verdict, latency, since);
+                    self.tally.borrow_mut().answered(asked.operation, answer, verdict, latency, since);
                 }
             }
             Err(error) if measuring => self.tally.borrow_mut().failed(error, since),

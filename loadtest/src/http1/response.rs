@@ -19,6 +19,8 @@ pub(crate) struct Response<'a> {
     pub(crate) length: usize,
     /// The server ends the connection behind this response.
     pub(crate) closes: bool,
+    /// It says when to try again, RFC 9110 section 10.2.3.
+    pub(crate) retry_after: bool,
 }
 
 /// The bytes are no response that this parser knows.
@@ -27,6 +29,12 @@ pub(crate) struct Malformed;
 
 /// A head of more than this is taken for a server gone wrong.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
+
+/// What a head says beside its framing.
+struct Said {
+    closes: bool,
+    retry_after: bool,
+}
 
 enum Framing {
     None,
@@ -38,7 +46,8 @@ pub(crate) fn parse(buffer: &[u8]) -> Result<Parsed<'_>, Malformed> {
     let Some((status_line, mut rest)) = line(buffer) else {
         return if buffer.len() > HEAD_BYTES_MAX { Err(Malformed) } else { Ok(Parsed::Incomplete) };
     };
-    let (status, mut closes) = status_of(status_line)?;
+    let (status, closes) = status_of(status_line)?;
+    let mut said = Said { closes, retry_after: false };
     let mut framing = if matches!(status, 204 | 304) { Framing::Length(0) } else { Framing::None };
     loop {
         let Some((header, after)) = line(rest) else {
@@ -48,20 +57,22 @@ pub(crate) fn parse(buffer: &[u8]) -> Result<Parsed<'_>, Malformed> {
         if header.is_empty() {
             break;
         }
-        read_header(header, &mut framing, &mut closes)?;
+        read_header(header, &mut framing, &mut said)?;
     }
     let head_length = buffer.len() - rest.len();
+    let Said { closes, retry_after } = said;
     match framing {
         Framing::None => Err(Malformed),
         Framing::Length(length) if rest.len() < length => Ok(Parsed::Incomplete),
         Framing::Length(length) => {
             let body = Cow::Borrowed(&rest[..length]);
-            Ok(Parsed::Whole(Response { status, body, length: head_length + length, closes }))
+            Ok(Parsed::Whole(Response { status, body, length: head_length + length, closes, retry_after }))
         }
         Framing::Chunked => Ok(match unchunk(rest)? {
             None => Parsed::Incomplete,
             Some((body, length)) => {
-                Parsed::Whole(Response { status, body: Cow::Owned(body), length: head_length + length, closes })
+                let body = Cow::Owned(body);
+                Parsed::Whole(Response { status, body, length: head_length + length, closes, retry_after })
             }
         }),
     }
@@ -88,9 +99,9 @@ fn status_of(line: &[u8]) -> Result<(u16, bool), Malformed> {
     }
 }
 
-fn read_header(header: &[u8], framing: &mut Framing, closes: &mut bool) -> Result<(), Malformed> {
-    // Only three names matter, and their first letters are enough to pass over most others.
-    if !matches!(header.first(), Some(b'c' | b'C' | b't' | b'T')) {
+fn read_header(header: &[u8], framing: &mut Framing, said: &mut Said) -> Result<(), Malformed> {
+    // Only four names matter, and their first letters are enough to pass over most others.
+    if !matches!(header.first(), Some(b'c' | b'C' | b't' | b'T' | b'r' | b'R')) {
         return Ok(());
     }
     let colon = memchr::memchr(b':', header).ok_or(Malformed)?;
@@ -103,7 +114,10 @@ fn read_header(header: &[u8], framing: &mut Framing, closes: &mut bool) -> Resul
         }
         *framing = Framing::Chunked;
     } else if name.eq_ignore_ascii_case(b"connection") {
-        *closes = value.eq_ignore_ascii_case(b"close") || (*closes && !value.eq_ignore_ascii_case(b"keep-alive"));
+        said.closes =
+            value.eq_ignore_ascii_case(b"close") || (said.closes && !value.eq_ignore_ascii_case(b"keep-alive"));
+    } else if name.eq_ignore_ascii_case(b"retry-after") {
+        said.retry_after = !value.is_empty();
     }
     Ok(())
 }
@@ -186,6 +200,13 @@ mod tests {
         assert!(whole(b"HTTP/1.1 200 OK\r\nconnection: Close\r\ncontent-length: 0\r\n\r\n").closes);
         assert!(whole(b"HTTP/1.0 200 OK\r\ncontent-length: 0\r\n\r\n").closes);
         assert!(!whole(b"HTTP/1.0 200 OK\r\nconnection: keep-alive\r\ncontent-length: 0\r\n\r\n").closes);
+    }
+
+    #[test]
+    fn when_to_try_again_is_heard() {
+        assert!(whole(b"HTTP/1.1 503 x\r\nRetry-After: 1\r\ncontent-length: 0\r\n\r\n").retry_after);
+        assert!(!whole(b"HTTP/1.1 503 x\r\nretry-after:\r\ncontent-length: 0\r\n\r\n").retry_after);
+        assert!(!whole(PLAIN).retry_after);
     }
 
     #[test]

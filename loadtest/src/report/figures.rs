@@ -117,6 +117,7 @@ pub(crate) mod tests {
         let issue = OperationSummary {
             statuses: BTreeMap::from([(200, 1000)]),
             wrong: 0,
+            curt: 0,
             latency_us,
             latency_curve_us: (0..=30).map(|point| server * f64::from(point + 1)).collect(),
             other_latency_us: None,

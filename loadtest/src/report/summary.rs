@@ -45,6 +45,9 @@ pub(crate) struct OperationSummary {
     pub(crate) statuses: BTreeMap<u16, u64>,
     /// Status 200 and a body that says something else than expected.
     pub(crate) wrong: u64,
+    /// Status 503 without `Retry-After`.
+    #[serde(default)]
+    pub(crate) curt: u64,
     /// Latencies of right answers.
     pub(crate) latency_us: Latencies,
     /// The same as a curve: at index k the latency that a share of 10^(-k/10) of them exceeds, as far as there were so many.
@@ -137,6 +140,7 @@ impl OperationSummary {
         Self {
             statuses: tally.statuses.clone(),
             wrong: tally.wrong,
+            curt: tally.curt,
             latency_us: Latencies::of(&tally.right),
             latency_curve_us: curve(&tally.right),
             other_latency_us: (!tally.other.is_empty()).then(|| Latencies::of(&tally.other)),

@@ -12,14 +12,14 @@ use crate::failure::{Context, Failure};
 
 /// Bytes.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
-pub(super) struct Resident {
-    pub(super) now: u64,
+pub(crate) struct Resident {
+    pub(crate) now: u64,
     /// The most it has been.
-    pub(super) peak: u64,
+    pub(crate) peak: u64,
 }
 
 /// Resident memory of a process.
-pub(super) fn resident(pid: u32) -> Result<Resident, Failure> {
+pub(crate) fn resident(pid: u32) -> Result<Resident, Failure> {
     let file = format!("/proc/{pid}/status");
     let text = fs::read_to_string(&file).context(|| format!("reading {file}"))?;
     parse_status(&text).ok_or_else(|| Failure::new(format!("{file} is not as proc(5) says")))
@@ -37,7 +37,7 @@ pub(super) fn redis_used(redis: SocketAddr) -> Result<u64, Failure> {
 }
 
 /// As many open files as the system lets this process, and what it starts, have.
-pub(super) fn raise_open_files() -> Result<u64, Failure> {
+pub(crate) fn raise_open_files() -> Result<u64, Failure> {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
     let raised = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
     raised.context(|| "raising the limit of open files".to_owned())?;

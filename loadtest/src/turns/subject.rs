@@ -61,7 +61,7 @@ pub(crate) fn start_all(args: &TurnsArgs, folder: &Path) -> Result<Vec<Subject>,
         Ok((process, ports))
     };
     let jeton = version(&args.jeton);
-    let (baseline, url) = start_baseline(args, folder)?;
+    let (baseline, url) = start_baseline(args.server_core, folder)?;
     let baseline = Subject::seen(&url, vec![baseline], &clients)?;
     let mut subjects =
         vec![baseline.described("bare hyper that reads the body and answers 300 fixed bytes, one thread")];
@@ -127,10 +127,9 @@ impl Subject {
     }
 }
 
-fn start_baseline(args: &TurnsArgs, folder: &Path) -> Result<(Process, String), Failure> {
+pub(crate) fn start_baseline(core: usize, folder: &Path) -> Result<(Process, String), Failure> {
     let program = std::env::current_exe()?;
-    let mut process =
-        Process::start("baseline", &[args.server_core], &program, &["baseline"], folder.join("baseline"))?;
+    let mut process = Process::start("baseline", &[core], &program, &["baseline"], folder.join("baseline"))?;
     let log = process.log_file().to_owned();
     until(std::slice::from_mut(&mut process), || fs::read_to_string(&log).is_ok_and(|line| line.ends_with('\n')))?;
     let url = format!("http://{}", process.log().trim());
