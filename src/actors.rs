@@ -17,6 +17,7 @@
 //! Copy the shape of [`minter`], name it as a noun of agency, spawn it in `worker.rs`, draw its arrow in ARCHITECTURE.md.
 
 mod admission;
+mod arrivals;
 mod asks;
 pub mod authenticator;
 pub(crate) mod deadlines;

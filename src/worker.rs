@@ -26,16 +26,16 @@ use crate::oauth::client::Clients;
 use crate::random::Random;
 use crate::store::TokenStore;
 
-/// Messages that may wait for one actor, however fast it is. Enough for every connection of a busy worker to have one request
-/// waiting.
+/// Messages that may wait for one actor, however fast it is.
 const MESSAGES_MAX: usize = 8192;
 
-/// Of these, kept for revocations: a tenth.
+/// Of these, kept for revocations at the actor that all requests need first: a tenth.
 const RESERVED: usize = MESSAGES_MAX / 10;
 
 /// How long those before a request may take at an actor that is behind; the rest are refused at once and can go elsewhere. At less than
-/// ten thousand items a second that is one full batch, behind the one on its way: what waits at full load anyway.
-const WAIT_MAX: Duration = Duration::from_millis(25);
+/// five thousand items a second that is one full batch, behind the one on its way: what waits at full load anyway. On a busy core it is
+/// some three thousand requests.
+const WAIT_MAX: Duration = Duration::from_millis(50);
 
 /// Items in one round trip to the store: at 0.65 us an item in Redis a batch holds it up for a sixth of a millisecond.
 const BATCH_MAX: usize = 256;

@@ -1,6 +1,6 @@
 //! Looks tokens up, in batches: an address comes in, what the store holds there goes out.
 //!
-//! Invariants: equal questions of a batch are asked once; a token is live only before its own expiry, whatever the store keeps;
+//! Invariants: equal questions of a batch are asked once (but where 64 random bits of two others collide); a token is live only before its own expiry, whatever the store keeps;
 //! a fault of the store is never an answer about a token.
 
 use super::mailbox::{Inbox, Mailbox, Reply};

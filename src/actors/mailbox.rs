@@ -17,6 +17,7 @@ use std::task::{Context, Poll, Waker};
 use tokio::time::Instant;
 
 use super::admission::Admission;
+use super::arrivals::Arrivals;
 use super::asks::{Answer, Asks};
 use super::deadlines::{Deadlines, Overdue};
 use super::{ActorError, Deadline};
@@ -44,8 +45,7 @@ pub(crate) struct Asking<'a, T>(Result<Answer<'a, T>, ActorError>);
 struct Queue<M> {
     waiting: RefCell<VecDeque<M>>,
     admission: Admission,
-    /// When the oldest of those that wait came, or one that came later: the clock is read once a batch.
-    oldest: Cell<Instant>,
+    arrivals: RefCell<Arrivals>,
     senders: Cell<usize>,
     /// The inbox is gone: nobody will ever answer.
     closed: Cell<bool>,
@@ -64,7 +64,7 @@ pub(crate) fn mailbox<M: 'static, T: 'static>(
     let queue = Rc::new(Queue {
         waiting: RefCell::default(),
         admission: Admission::new(capacity),
-        oldest: Cell::new(Instant::now()),
+        arrivals: RefCell::default(),
         senders: Cell::new(1),
         closed: Cell::new(false),
         actor: RefCell::default(),
@@ -125,12 +125,8 @@ impl<T> Future for Asking<'_, T> {
 
 impl<M> Queue<M> {
     fn push(&self, message: M) {
-        let mut waiting = self.waiting.borrow_mut();
-        if waiting.is_empty() {
-            self.oldest.set(Instant::now());
-        }
-        waiting.push_back(message);
-        drop(waiting);
+        self.arrivals.borrow_mut().one_came();
+        self.waiting.borrow_mut().push_back(message);
         self.wake_actor();
     }
 
@@ -168,8 +164,8 @@ impl<M> Inbox<M> {
         let mut waiting = queue.waiting.borrow_mut();
         if !waiting.is_empty() {
             let now = Instant::now();
-            queue.metrics.waited(now.duration_since(queue.oldest.replace(now)));
             let count = waiting.len().min(max);
+            queue.metrics.waited(queue.arrivals.borrow_mut().leave(count, now));
             queue.admission.taken(count, max, now);
             return Poll::Ready(Some(waiting.drain(..count).collect()));
         }
@@ -186,7 +182,8 @@ impl<M> Drop for Inbox<M> {
     fn drop(&mut self) {
         self.queue.closed.set(true);
         // Taken out first: dropping a message wakes its asker, who may look at the queue.
-        drop(std::mem::take(&mut *self.queue.waiting.borrow_mut()));
+        let unanswered = std::mem::take(&mut *self.queue.waiting.borrow_mut());
+        drop(unanswered);
         self.queue.tell_depth();
     }
 }

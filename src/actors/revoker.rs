@@ -66,7 +66,7 @@ impl RevokerHandle {
         address: TokenAddress,
         client_id: ClientId,
     ) -> impl Future<Output = Result<Revocation, ActorError>> {
-        self.0.ask_reserved(by, |reply| Revoke { address, client_id, reply })
+        self.0.ask(by, |reply| Revoke { address, client_id, reply })
     }
 }
 

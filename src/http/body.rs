@@ -92,15 +92,14 @@ struct Waited(bool);
 fn judge_unread(head: &Head<'_>, bytes_max: usize, judged_type: Result<(), HttpError>) -> Result<(), HttpError> {
     // "A server that receives an Expect field value containing a member other than 100-continue MAY respond with a 417
     // (Expectation Failed) status code" (RFC 9110 section 10.1.1).
-    let expects = head.expect.first;
-    if expects.is_some_and(|expected| !expected.as_bytes().eq_ignore_ascii_case(b"100-continue")) {
+    if head.expect.iter().any(|expected| !expected.eq_ignore_ascii_case(b"100-continue")) {
         return Err(HttpError::ExpectationUnknown);
     }
     if head.announced_bytes().is_some_and(|bytes| bytes > bytes_max as u64) {
         return Err(HttpError::BodyTooLarge);
     }
     // A body of the wrong type is read, so that the connection stays good, unless its client waits to be told to send it.
-    if expects.is_some() { judged_type } else { Ok(()) }
+    if head.expect.first.is_some() { judged_type } else { Ok(()) }
 }
 
 /// A body that stays unread ends an HTTP/1.1 connection: where the next request begins is not known.

@@ -1,6 +1,6 @@
 //! What is needed of a request's head, found in one pass over its header fields.
 //!
-//! Invariant: a field that must stand once is looked at twice at most: who asks sees the first and the second, and refuses two.
+//! Invariant: of a field that must stand once the first and the second are kept, so that whoever asks can refuse two.
 
 use hyper::Version;
 use hyper::header::{

@@ -18,8 +18,8 @@ const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache");
 
-/// Header fields of a usual request or response: a map with room for more is not kept.
-const FIELDS_USUAL: usize = 16;
+/// Header fields that a usual request or response has room for: a map with room for more is not kept.
+const FIELDS_USUAL: usize = 24;
 
 /// A whole answer.
 #[derive(Debug)]

@@ -160,7 +160,7 @@ impl Header {
         let raw = SecretReading { pair, id_bytes };
         let decoded = match (unescape(raw.id()), unescape(raw.secret())) {
             (Some(Cow::Borrowed(_)), Some(Cow::Borrowed(_))) => None,
-            (Some(id), Some(secret)) => SecretReading::join(&id, &secret).of_text(),
+            (Some(id), Some(secret)) => SecretReading::join(&id, &Zeroizing::new(secret.into_owned())).of_text(),
             _ => None,
         };
         match (decoded, raw.of_text()) {

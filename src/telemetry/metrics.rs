@@ -100,7 +100,7 @@ pub const DESCRIPTIONS: &[(&str, &str)] = &[
     ("jeton_store_tokens_max", "Tokens that the embedded store may hold."),
     ("jeton_mailbox_depth", "Messages that wait, by actor, as a sweep every 10 ms finds them."),
     ("jeton_mailbox_wait_seconds", "Time that the oldest message of a batch waited, by actor."),
-    ("jeton_mailbox_refusals_total", "Messages refused by a full mailbox, by actor."),
+    ("jeton_mailbox_refusals_total", "Messages refused at once because too many waited, by actor."),
     ("jeton_actor_restarts_total", "Actors started again after a panic."),
     ("jeton_connections", "Open connections, by listener."),
     ("jeton_connections_max", "Connections allowed, by listener."),

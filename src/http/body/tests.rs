@@ -95,6 +95,8 @@ async fn h17_a_client_that_waits_is_answered_before_it_sends() {
     assert_eq!(read(&[FORM, waits], &["a"]).await, (Ok("a".into()), Order::Serve));
     let json = ("content-type", "application/json");
     assert_eq!(read(&[json, waits], &["a"]).await, (Err(HttpError::ContentType.into()), Order::Leave));
+    let twice = [FORM, waits, ("expect", "foo")];
+    assert_eq!(read(&twice, &["a"]).await, (Err(HttpError::ExpectationUnknown.into()), Order::Leave));
     let foreign = [FORM, ("expect", "foo")];
     assert_eq!(read(&foreign, &["a"]).await, (Err(HttpError::ExpectationUnknown.into()), Order::Leave));
 }
