@@ -1,9 +1,10 @@
-//! `overload`: what the service does when more is asked of it than its store, or its core, can do.
+//! `overload`: what the service does when more is asked of it than its store, or its core, can do, and when the store is gone.
 //!
 //! It must go on doing what it can, answer what it accepts in time, refuse the rest at once and in a way that clients understand,
 //! and need no more memory. Each of that is a [`goal`], and the command fails where one is missed.
 
 pub(crate) mod args;
+mod away;
 mod cpu;
 mod goal;
 mod memory;
@@ -51,6 +52,7 @@ pub(crate) fn run(args: &OverloadArgs) -> Result<bool, Failure> {
     let rig = Rig::new(args, folder.path())?;
     let mut findings = Findings { about, goals: Vec::new(), notes: Vec::new(), windows: Vec::new() };
     store::measure(&rig, &mut findings)?;
+    away::measure(&rig, &mut findings)?;
     cpu::measure(&rig, &mut findings)?;
     findings.write(args.json.as_deref())?;
     match findings.goals.iter().filter(|goal| !goal.met).count() {

@@ -89,6 +89,22 @@ pub(super) fn of_store(load: &str, capacity: f64, full: &Summary, over: &Summary
     ]
 }
 
+/// `refused`: what is asked while there is no store.
+pub(super) fn of_no_store(load: &str, refused: &Summary) -> Vec<Goal> {
+    let latency = refused.only_operation().and_then(|operation| operation.other_latency_us);
+    let curt = refused.only_operation().map(|operation| operation.curt as f64);
+    vec![
+        Goal::new(
+            load,
+            "p99 of refusals, ms",
+            Bound::AtMost(REFUSAL_MS_MAX),
+            latency.map(|latency| latency.p99 / 1000.0),
+        ),
+        Goal::new(load, "refusals without Retry-After", Bound::AtMost(0.0), curt),
+        Goal::new(load, "not refused with 503", Bound::AtMost(0.0), Some((strays(refused) + refused.right) as f64)),
+    ]
+}
+
 /// `rate`: with all connections that are allowed; `peak`: the highest with fewer.
 pub(super) fn of_cpu(load: &str, rate: f64, peak: f64, failed: u64) -> Vec<Goal> {
     vec![
@@ -152,6 +168,12 @@ mod tests {
         let grown = Some(Growth { first: 1e7, last: 1.2e7 });
         assert_eq!(missed(&of_store("x", 1000.0, &full, &over, grown)).len(), 6);
         assert_eq!(missed(&of_cpu("x", 89.0, 100.0, 1)).len(), 2);
+    }
+
+    #[test]
+    fn without_a_store_everything_is_refused_at_once() {
+        assert_eq!(missed(&of_no_store("x", &window(&[(503, true, 1000, 1)]))), Vec::<&str>::new());
+        assert_eq!(missed(&of_no_store("x", &window(&[(503, false, 1000, 6), (200, false, 1, 1)]))).len(), 3);
     }
 
     #[test]
