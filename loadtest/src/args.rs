@@ -210,6 +210,26 @@ pub(crate) struct OutputArgs {
     pub(crate) commit: Option<String>,
 }
 
+/// What a measurement of jeton stands on, and where it puts what it finds.
+#[derive(Args, Debug)]
+pub(crate) struct StageArgs {
+    /// The jeton to measure
+    #[arg(long, value_name = "FILE", default_value = "target/release/jeton")]
+    pub(crate) jeton: PathBuf,
+    /// Core of the server, where it has one worker
+    #[arg(long, default_value_t = 0)]
+    pub(crate) server_core: usize,
+    /// Core of load, Redis and what stands between
+    #[arg(long, default_value_t = 1)]
+    pub(crate) load_core: usize,
+    /// Write everything as JSON to this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+    /// What was measured: a commit, to be told with it
+    #[arg(long, value_name = "COMMIT")]
+    pub(crate) commit: Option<String>,
+}
+
 pub(crate) fn at_least_one(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(0) => Err("must be at least 1".to_owned()),

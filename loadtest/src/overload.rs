@@ -44,17 +44,17 @@ struct Window {
 
 /// Prints the table; fails where a goal is missed.
 pub(crate) fn run(args: &OverloadArgs) -> Result<bool, Failure> {
-    let mut about = About::now(args.commit.clone(), settings(args));
-    about.subjects.push(("jeton".to_owned(), subject::version(&args.jeton)));
+    let mut about = About::now(args.stage.commit.clone(), settings(args));
+    about.subjects.push(("jeton".to_owned(), subject::version(&args.stage.jeton)));
     gauge::raise_open_files()?;
-    process::pin_self(args.load_core)?;
+    process::pin_self(args.stage.load_core)?;
     let folder = tempfile::tempdir()?;
     let rig = Rig::new(args, folder.path())?;
     let mut findings = Findings { about, goals: Vec::new(), notes: Vec::new(), windows: Vec::new() };
     store::measure(&rig, &mut findings)?;
     away::measure(&rig, &mut findings)?;
     cpu::measure(&rig, &mut findings)?;
-    findings.write(args.json.as_deref())?;
+    findings.write(args.stage.json.as_deref())?;
     match findings.goals.iter().filter(|goal| !goal.met).count() {
         0 => Ok(true),
         missed => Err(Failure::new(format!("{missed} of {} goals missed", findings.goals.len()))),
@@ -69,10 +69,6 @@ impl Findings {
 
     fn write(&self, file: Option<&Path>) -> Result<(), Failure> {
         let json = serde_json::to_string(self).context(|| "writing JSON".to_owned())?;
-        if file == Some(Path::new("-")) {
-            println!("{json}");
-            return Ok(());
-        }
         println!("{}", self.table());
         if let Some(file) = file {
             document::write(file, &json)?;
@@ -95,8 +91,8 @@ fn settings(args: &OverloadArgs) -> Vec<(String, String)> {
         ("connections allowed", args.connections_max.to_string()),
         ("window of an overloaded store", format!("{} s", args.seconds)),
         ("turns of a busy core", args.turns.to_string()),
-        ("server on core", args.server_core.to_string()),
-        ("load, proxy and Redis on core", args.load_core.to_string()),
+        ("server on core", args.stage.server_core.to_string()),
+        ("load, proxy and Redis on core", args.stage.load_core.to_string()),
     ];
     settings.map(|(name, value)| (name.to_owned(), value)).to_vec()
 }

@@ -24,8 +24,8 @@ use table::Findings;
 
 /// Prints the tables; `false` when more answers than a stall explains were not as they should be.
 pub(crate) fn run(args: &ScaleArgs) -> Result<bool, Failure> {
-    let mut about = About::now(args.commit.clone(), settings(args));
-    about.subjects.push(("jeton".to_owned(), subject::version(&args.jeton)));
+    let mut about = About::now(args.stage.commit.clone(), settings(args));
+    about.subjects.push(("jeton".to_owned(), subject::version(&args.stage.jeton)));
     let open_files = gauge::raise_open_files()?;
     let folder = tempfile::tempdir()?;
     let mut rig = Rig::new(args, folder.path(), open_files)?;
@@ -34,16 +34,16 @@ pub(crate) fn run(args: &ScaleArgs) -> Result<bool, Failure> {
     if args.measures(Part::Start) {
         start::measure(&mut rig, &mut findings)?;
     }
-    process::pin_self(args.load_core)?;
+    process::pin_self(args.stage.load_core)?;
     for part in Part::ALL.into_iter().filter(|part| args.measures(*part)) {
         parts::measure(part, &mut rig, &mut findings).context(|| format!("measuring {}", part.name()))?;
     }
-    let size = std::fs::metadata(&args.jeton)?.len();
+    let size = std::fs::metadata(&args.stage.jeton)?.len();
     findings.goals.push(Goal::new(Figure::BinaryMegabytes, Some(size as f64 / 1e6)));
     findings.goals.sort_by_key(|goal| goal.figure);
     let text = findings.markdown();
     println!("{text}");
-    if let Some(file) = &args.json {
+    if let Some(file) = &args.stage.json {
         document::write(file, &findings.json()?)?;
         eprintln!("wrote {}", file.display());
     }
@@ -55,8 +55,8 @@ fn settings(args: &ScaleArgs) -> Vec<(String, String)> {
         ("turns", args.turns.to_string()),
         ("window", format!("{} s", args.seconds)),
         ("warm-up", format!("{} s", args.warmup_seconds)),
-        ("server on core", args.server_core.to_string()),
-        ("load and Redis on core", args.load_core.to_string()),
+        ("server on core", args.stage.server_core.to_string()),
+        ("load and Redis on core", args.stage.load_core.to_string()),
     ];
     settings.map(|(name, value)| (name.to_owned(), value)).to_vec()
 }

@@ -1,16 +1,13 @@
 //! What `overload` may be told.
 
-use std::path::PathBuf;
-
 use clap::Args;
 
-use crate::args::{above_zero, at_least_one};
+use crate::args::{StageArgs, above_zero, at_least_one};
 
 #[derive(Args, Debug)]
 pub(crate) struct OverloadArgs {
-    /// The jeton to measure
-    #[arg(long, value_name = "FILE", default_value = "target/release/jeton")]
-    pub(crate) jeton: PathBuf,
+    #[command(flatten)]
+    pub(crate) stage: StageArgs,
     /// Bytes a second that pass to Redis while it is the bottleneck: 550,000 are some 5,000 tokens
     #[arg(long, value_name = "BYTES", default_value_t = 550_000.0, value_parser = above_zero)]
     pub(crate) store_bytes_per_second: f64,
@@ -26,16 +23,4 @@ pub(crate) struct OverloadArgs {
     /// Seconds of the window in which the store is overloaded; other windows are shares of it
     #[arg(long, default_value_t = 10.0, value_parser = above_zero)]
     pub(crate) seconds: f64,
-    /// Core of the server
-    #[arg(long, default_value_t = 0)]
-    pub(crate) server_core: usize,
-    /// Core of load, proxy and Redis
-    #[arg(long, default_value_t = 1)]
-    pub(crate) load_core: usize,
-    /// Write everything as JSON to this file (`-`: to standard output, in place of the text)
-    #[arg(long, value_name = "FILE")]
-    pub(crate) json: Option<PathBuf>,
-    /// What was measured: a commit, to be told in the JSON
-    #[arg(long, value_name = "COMMIT")]
-    pub(crate) commit: Option<String>,
 }

@@ -46,7 +46,7 @@ pub(super) struct Service {
 
 impl<'a> Rig<'a> {
     pub(super) fn new(args: &'a OverloadArgs, folder: &'a Path) -> Result<Self, Failure> {
-        let keys = subject::make_keys(&args.jeton, folder)?;
+        let keys = subject::make_keys(&args.stage.jeton, folder)?;
         Ok(Self { args, folder, keys, clients: Clients::write(folder, AuthMethod::Basic, "")? })
     }
 
@@ -56,7 +56,7 @@ impl<'a> Rig<'a> {
     }
 
     pub(super) fn redis(&self) -> Result<Redis, Failure> {
-        subject::start_redis(self.args.load_core, self.folder, "overload")
+        subject::start_redis(self.args.stage.load_core, self.folder, "overload")
     }
 
     pub(super) fn start(&self, name: &'static str, store_url: &str) -> Result<Service, Failure> {
@@ -65,7 +65,7 @@ impl<'a> Rig<'a> {
         settings.connections_max = Some(self.args.connections_max);
         let file = settings.write(self.folder, name)?;
         let (arguments, log) = (["serve", "--config", &file.to_string_lossy()], self.folder.join(name));
-        let process = Process::start(name, &[self.args.server_core], &self.args.jeton, &arguments, log)?;
+        let process = Process::start(name, &[self.args.stage.server_core], &self.args.stage.jeton, &arguments, log)?;
         let pid = process.pid();
         let subject = Subject::seen(&subject::local(ports.0), vec![process], &self.clients)?;
         let subject = subject.with_metrics(&subject::local(ports.1))?;
@@ -74,7 +74,7 @@ impl<'a> Rig<'a> {
 
     /// A bare hyper server, which has nothing to do but HTTP.
     pub(super) fn start_baseline(&self) -> Result<Service, Failure> {
-        let (process, url) = subject::start_baseline(self.args.server_core, self.folder)?;
+        let (process, url) = subject::start_baseline(self.args.stage.server_core, self.folder)?;
         let pid = process.pid();
         Ok(Service::of(Subject::seen(&url, vec![process], &self.clients)?, pid))
     }

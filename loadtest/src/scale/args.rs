@@ -1,16 +1,13 @@
 //! The command line of `scale`.
 
-use std::path::PathBuf;
-
 use clap::{Args, ValueEnum};
 
-use crate::args::{above_zero, at_least_one};
+use crate::args::{StageArgs, above_zero, at_least_one};
 
 #[derive(Args, Debug)]
 pub(crate) struct ScaleArgs {
-    /// The jeton to measure
-    #[arg(long, value_name = "FILE", default_value = "target/release/jeton")]
-    pub(crate) jeton: PathBuf,
+    #[command(flatten)]
+    pub(crate) stage: StageArgs,
     /// Also 10^7 live tokens in Redis: about 700 MB and some minutes more
     #[arg(long)]
     pub(crate) large: bool,
@@ -26,18 +23,6 @@ pub(crate) struct ScaleArgs {
     /// Seconds of load before each window
     #[arg(long, default_value_t = 0.3, value_parser = above_zero)]
     pub(crate) warmup_seconds: f64,
-    /// Core of the server, but where it has two workers
-    #[arg(long, default_value_t = 0)]
-    pub(crate) server_core: usize,
-    /// Core of load and Redis
-    #[arg(long, default_value_t = 1)]
-    pub(crate) load_core: usize,
-    /// Write everything as JSON to this file
-    #[arg(long, value_name = "FILE")]
-    pub(crate) json: Option<PathBuf>,
-    /// What was measured: a commit, to be shown
-    #[arg(long, value_name = "COMMIT")]
-    pub(crate) commit: Option<String>,
 }
 
 /// What grows.

@@ -71,7 +71,7 @@ const MEMORY_TOKENS_MAX: u64 = 20_000_000;
 
 impl<'a> Rig<'a> {
     pub(super) fn new(args: &'a ScaleArgs, folder: &'a Path, open_files: u64) -> Result<Self, Failure> {
-        let (keys, secret) = (subject::make_keys(&args.jeton, folder)?, Secret::new(&args.jeton)?);
+        let (keys, secret) = (subject::make_keys(&args.stage.jeton, folder)?, Secret::new(&args.stage.jeton)?);
         Ok(Self { args, folder, open_files, keys, secret, started: 0 })
     }
 
@@ -86,7 +86,7 @@ impl<'a> Rig<'a> {
     }
 
     pub(super) fn redis(&mut self) -> Result<Redis, Failure> {
-        subject::start_redis(self.args.load_core, self.folder, &self.fresh_name())
+        subject::start_redis(self.args.stage.load_core, self.folder, &self.fresh_name())
     }
 
     /// A jeton on a store that is there already, whose CPU is read where a meter is given.
@@ -106,10 +106,10 @@ impl<'a> Rig<'a> {
         settings.memory_tokens_max = Some(MEMORY_TOKENS_MAX);
         let file = settings.write(self.folder, &name)?;
         let arguments = ["serve", "--config", &file.to_string_lossy()];
-        let both = [self.args.server_core, self.args.load_core];
+        let both = [self.args.stage.server_core, self.args.stage.load_core];
         let cores = &both[..wish.workers.clamp(1, 2)];
         let begun = Instant::now();
-        let jeton = Process::start("jeton", cores, &self.args.jeton, &arguments, self.folder.join(&name))?;
+        let jeton = Process::start("jeton", cores, &self.args.stage.jeton, &arguments, self.folder.join(&name))?;
         let pid = jeton.pid();
         let mut subject =
             Subject::seen(&subject::local(ports.0), std::iter::once(jeton).chain(redis).collect(), &clients)?;

@@ -64,7 +64,7 @@ fn started(rig: &mut Rig<'_>, store_url: &str) -> Result<(Running, Duration), Fa
     let file = settings.write(rig.folder, &name)?;
     let log = rig.folder.join(name);
     let output = File::create(&log)?;
-    let mut command = Command::new(&rig.args.jeton);
+    let mut command = Command::new(&rig.args.stage.jeton);
     command.args(["serve", "--config"]).arg(file).stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
     let begun = Instant::now();
     let running = Running(command.spawn().context(|| "starting jeton".to_owned())?);
