@@ -64,29 +64,22 @@ where
         leave_unread(head.version(), &body, activity);
         return Err(refused.into());
     }
-    let mut waited = Waited::default();
     let whole = if body.is_end_stream() {
         Bytes::new()
     } else if head.version() == Version::HTTP_2 {
         // Streams of one connection wait apart; what has come with the head needs no timer.
-        let reading = std::pin::pin!(read(&mut body, limits.bytes_max, &mut waited));
+        let reading = std::pin::pin!(read(&mut body, limits.bytes_max));
         tokio::time::timeout_at(begun + limits.timeout, reading).await.unwrap_or(Err(HttpError::BodyTooSlow))?
     } else {
         activity.body_awaited(true);
-        let whole = until_overdue(activity, read(&mut body, limits.bytes_max, &mut waited)).await;
+        let whole = until_overdue(activity, read(&mut body, limits.bytes_max)).await;
         activity.body_awaited(false);
         whole?
     };
     judged?;
-    // What came with its head was whole when the head was: no need to read the clock again.
-    let whole_at = if waited.0 { Instant::now() } else { begun };
-    let by = Deadline::after(whole_at, limits.request_deadline);
+    let by = Deadline::after(Instant::now(), limits.request_deadline);
     Ok(Asked { head, body: whole, by, source: peer.source })
 }
-
-/// Whether some of a body came after its head.
-#[derive(Debug, Default)]
-struct Waited(bool);
 
 /// What must be refused before a byte of the body is read.
 fn judge_unread(head: &Head<'_>, bytes_max: usize, judged_type: Result<(), HttpError>) -> Result<(), HttpError> {
@@ -109,19 +102,14 @@ pub(crate) fn leave_unread(version: Version, body: &impl Body, activity: &Activi
     }
 }
 
-async fn read<B>(body: &mut B, bytes_max: usize, waited: &mut Waited) -> Result<Bytes, HttpError>
+async fn read<B>(body: &mut B, bytes_max: usize) -> Result<Bytes, HttpError>
 where
     B: Body<Data = Bytes> + Unpin,
 {
     let mut first = Bytes::new();
     let mut more = BytesMut::new();
     while !body.is_end_stream() {
-        let frame = poll_fn(|cx| {
-            let polled = Pin::new(&mut *body).poll_frame(cx);
-            waited.0 |= polled.is_pending();
-            polled
-        });
-        let frame = frame.await;
+        let frame = poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)).await;
         let Some(frame) = frame else { break };
         let frame = frame.map_err(|_| HttpError::BodyBroken)?;
         // Trailers mean nothing here.
