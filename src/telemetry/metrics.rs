@@ -3,49 +3,18 @@
 //! Handles are registered once, at start, for every series of every closed set, so a request only adds to atomics and a
 //! dashboard sees zeros instead of gaps. Durations are in seconds, as Prometheus wants them.
 
+mod registry;
+
 use std::time::Duration;
 
-use metrics::{Counter, Gauge, Histogram, Key, Label as KeyLabel, Level, Metadata, Recorder};
+use metrics::{Counter, Gauge, Histogram, Label as KeyLabel, Recorder};
 
+use self::registry::{Family, Family2, Names};
 use super::labels::{
     ActorName, AuthMethod, AuthOutcome, Code, CodeClass, ConnectionRefusal, Endpoint, IntrospectionOutcome, KeyState,
     Label, Listener, RecordRefusal, ReloadSubject, RevocationOutcome, StoreConnectionState, StoreErrorKind,
     StoreOperation, TokenOutcome,
 };
-
-/// One handle for each value of a closed set.
-#[derive(Debug)]
-struct Family<H>(Vec<H>);
-
-/// One handle for each pair of values of two closed sets.
-#[derive(Debug)]
-struct Family2<H>(Vec<Family<H>>);
-
-impl<H> Family<H> {
-    fn new<L: Label>(make: impl Fn(Vec<KeyLabel>) -> H) -> Self {
-        Self(L::ALL.iter().map(|value| make(vec![KeyLabel::new(L::NAME, value.as_str())])).collect())
-    }
-
-    fn get(&self, label: impl Label) -> &H {
-        &self.0[label.index()]
-    }
-}
-
-impl<H> Family2<H> {
-    fn new<A: Label, B: Label>(make: impl Fn(Vec<KeyLabel>) -> H) -> Self {
-        let row = |a: &A| {
-            Family::new::<B>(|mut labels| {
-                labels.insert(0, KeyLabel::new(A::NAME, a.as_str()));
-                make(labels)
-            })
-        };
-        Self(A::ALL.iter().map(row).collect())
-    }
-
-    fn get(&self, a: impl Label, b: impl Label) -> &H {
-        self.0[a.index()].get(b)
-    }
-}
 
 /// All handles. One for the process; every method is cheap and can be called from any thread.
 #[derive(Debug)]
@@ -112,32 +81,6 @@ pub const DESCRIPTIONS: &[(&str, &str)] = &[
     ("jeton_key_info", "1 for each service key, by id and state."),
     ("jeton_build_info", "1, with version and revision."),
 ];
-
-const METADATA: Metadata<'static> = Metadata::new("jeton", Level::INFO, None);
-
-struct Names<'a>(&'a dyn Recorder);
-
-impl Names<'_> {
-    fn counter(&self, name: &'static str) -> impl Fn(Vec<KeyLabel>) -> Counter {
-        move |labels| {
-            let counter = self.0.register_counter(&Key::from_parts(name, labels), &METADATA);
-            counter.increment(0);
-            counter
-        }
-    }
-
-    fn gauge(&self, name: &'static str) -> impl Fn(Vec<KeyLabel>) -> Gauge {
-        move |labels| {
-            let gauge = self.0.register_gauge(&Key::from_parts(name, labels), &METADATA);
-            gauge.set(0.0);
-            gauge
-        }
-    }
-
-    fn histogram(&self, name: &'static str) -> impl Fn(Vec<KeyLabel>) -> Histogram {
-        move |labels| self.0.register_histogram(&Key::from_parts(name, labels), &METADATA)
-    }
-}
 
 impl Metrics {
     /// Registers every series with `recorder`; `workers`: how many have series of their own.
