@@ -36,7 +36,7 @@ use crate::http::{Services, Shared};
 use crate::oauth::metadata::Issuer;
 use crate::telemetry::exporter::Exporter;
 use crate::telemetry::labels::{self, Label};
-use crate::telemetry::logging::{self, Format, LogLevel};
+use crate::telemetry::logging::{self, Format, Logging, StartError};
 use crate::worker;
 
 /// Connections of the admin listener: scrapers, probes and operators.
@@ -83,17 +83,22 @@ pub fn run(loaded: Loaded, listening: impl FnOnce(&Listening)) -> Result<(), Run
         LogFormat::Text => Format::Text,
         LogFormat::Json => Format::Json,
     };
-    let log_level = logging::start(format, log.level.as_str()).map_err(|e| RunError::Configuration(e.to_string()))?;
+    let logging = logging::start(format, log.level.as_str()).map_err(|error| match error {
+        StartError::Level(level) => RunError::Configuration(level.to_string()),
+        StartError::Thread(refused) => refused.into(),
+    })?;
     // The message of a panic may hold what a request sent: the place alone is told.
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string);
         tracing::error!(event = "warning", place, "a panic");
     }));
     let runtime = worker::runtime()?;
-    runtime.block_on(serve(loaded, log_level, listening))
+    let ended = runtime.block_on(serve(loaded, logging.clone(), listening));
+    logging.queue.flush();
+    ended
 }
 
-async fn serve(mut loaded: Loaded, log_level: LogLevel, listening: impl FnOnce(&Listening)) -> Result<(), RunError> {
+async fn serve(mut loaded: Loaded, logging: Logging, listening: impl FnOnce(&Listening)) -> Result<(), RunError> {
     let mut signals = Signals::listen()?;
     let open_files = open_files::raise();
     let sockets = Sockets::bind(&loaded.config)?;
@@ -106,13 +111,13 @@ async fn serve(mut loaded: Loaded, log_level: LogLevel, listening: impl FnOnce(&
     let shared = materials.shared.clone();
     let mut workers = Workers::start(shared.health.workers() - 1, &materials)?;
     let mut house = materials.open_house(true);
-    house.keep(Upkeep::new(&materials, exporter.clone(), workers.loads.clone()).run());
+    house.keep(Upkeep::new(&materials, exporter.clone(), workers.loads.clone(), logging.queue).run());
     house.keep(admin(sockets.admin, sockets.reach, &house.services, exporter));
     let (stop, accepting) = accept_public(sockets.public, &shared, std::mem::take(&mut workers.queues));
     let mut accepting = Box::pin(accepting);
 
     let (hang_up, hang_ups) = sync_channel(1);
-    let reload = Reload::new(loaded, materials, log_level);
+    let reload = Reload::new(loaded, materials, logging.level);
     let reload = thread::Builder::new().name("jeton-reload".into()).spawn(move || reload.run(&hang_ups))?;
     listening(&listens);
 

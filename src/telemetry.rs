@@ -9,5 +9,6 @@
 pub mod exporter;
 pub mod failures;
 pub mod labels;
+pub mod log_queue;
 pub mod logging;
 pub mod metrics;

@@ -13,6 +13,7 @@ use crate::oauth::time::Timestamp;
 use crate::store::memory::MemoryStore;
 use crate::telemetry::exporter::Exporter;
 use crate::telemetry::labels::KeyState;
+use crate::telemetry::log_queue::LogQueue;
 
 /// Seconds between two foldings of the histograms.
 const UPKEEP_SECONDS: u64 = 5;
@@ -25,15 +26,18 @@ pub(super) struct Upkeep {
     exporter: Exporter,
     memory: Option<MemoryStore>,
     workers: Vec<Arc<WorkerLoad>>,
+    log: LogQueue,
+    /// Lines that the log has said it lost.
+    lost_lines_told: u64,
     /// Which keys have been told of, so that a removed one's series says 0 and an activated one is logged once.
     keys: BTreeMap<u8, KeyState>,
 }
 
 impl Upkeep {
     /// Looks after a process whose workers are these.
-    pub(super) fn new(materials: &Materials, exporter: Exporter, workers: Vec<Arc<WorkerLoad>>) -> Self {
+    pub(super) fn new(materials: &Materials, exporter: Exporter, workers: Vec<Arc<WorkerLoad>>, log: LogQueue) -> Self {
         let (shared, memory) = (materials.shared.clone(), materials.stores.memory().cloned());
-        Self { shared, exporter, memory, workers, keys: BTreeMap::new() }
+        Self { shared, exporter, memory, workers, log, lost_lines_told: 0, keys: BTreeMap::new() }
     }
 
     /// Ticks each second, for ever.
@@ -49,6 +53,7 @@ impl Upkeep {
             }
             if tick % FAILURES_SECONDS == FAILURES_SECONDS - 1 {
                 self.shared.failures.log();
+                self.tell_of_lost_lines();
             }
         }
     }
@@ -61,7 +66,18 @@ impl Upkeep {
         for (index, load) in self.workers.iter().enumerate() {
             self.shared.metrics.worker(index, load.connections(), load.busy());
         }
+        self.shared.metrics.log_lines_dropped(self.log.dropped());
         self.tell_of_keys(now);
+    }
+
+    /// So that whoever reads the log again knows that it has a hole.
+    fn tell_of_lost_lines(&mut self) {
+        let dropped = self.log.dropped();
+        if dropped > self.lost_lines_told {
+            let count = dropped - self.lost_lines_told;
+            tracing::warn!(event = "warning", count, "log lines were dropped: standard error took none");
+            self.lost_lines_told = dropped;
+        }
     }
 
     fn tell_of_keys(&mut self, now: Timestamp) {

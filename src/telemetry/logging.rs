@@ -1,4 +1,4 @@
-//! Log lines: text on a terminal, JSON elsewhere, to standard error.
+//! Log lines: text on a terminal, JSON elsewhere, to standard error by way of a [`LogQueue`], so that nobody waits for it.
 //!
 //! Invariant: every line has a field `event` from a closed set, so that a reader can count and filter without reading prose. No
 //! secret and no token is ever a field: their types have no `Display`.
@@ -9,6 +9,8 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::reload;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry, fmt};
+
+use super::log_queue::LogQueue;
 
 /// How lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,29 +27,50 @@ pub enum Format {
 #[derive(Clone, Debug)]
 pub struct LogLevel(reload::Handle<EnvFilter, Registry>);
 
+/// Logging, started.
+#[derive(Clone, Debug)]
+pub struct Logging {
+    /// What is logged.
+    pub level: LogLevel,
+    /// Where lines wait until they are written.
+    pub queue: LogQueue,
+}
+
 /// A level that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LevelError(pub String);
 
+/// Why logging could not start.
+#[derive(Debug)]
+pub enum StartError {
+    /// The level cannot be read.
+    Level(LevelError),
+    /// The operating system gives no thread.
+    Thread(std::io::Error),
+}
+
 /// Starts logging for the process. `level`: `error`, `warn`, `info`, `debug` or `trace`.
 ///
 /// # Errors
-/// [`LevelError`] where the level cannot be read. Where a logger is already set (tests) it stays.
-pub fn start(format: Format, level: &str) -> Result<LogLevel, LevelError> {
-    let (filter, handle) = reload::Layer::new(parse(level)?);
+/// [`StartError`]. Where a logger is already set (tests) it stays.
+pub fn start(format: Format, level: &str) -> Result<Logging, StartError> {
+    let (filter, handle) = reload::Layer::new(parse(level).map_err(StartError::Level)?);
+    let queue = LogQueue::to(stderr()).map_err(StartError::Thread)?;
     let json = match format {
         Format::Auto => !stderr().is_terminal(),
         Format::Text => false,
         Format::Json => true,
     };
+    // A line that cannot be formatted would be told by a macro that panics where standard error is closed.
+    let lines = fmt::layer().with_writer(queue.clone()).log_internal_errors(false);
     let lines = if json {
-        fmt::layer().json().flatten_event(true).with_writer(stderr).boxed()
+        lines.json().flatten_event(true).boxed()
     } else {
-        fmt::layer().with_target(false).with_ansi(stderr().is_terminal()).with_writer(stderr).boxed()
+        lines.with_target(false).with_ansi(stderr().is_terminal()).boxed()
     };
     // A second start in one process (tests) keeps the first logger.
     let _ = tracing_subscriber::registry().with(filter).with(lines).try_init();
-    Ok(LogLevel(handle))
+    Ok(Logging { level: LogLevel(handle), queue })
 }
 
 impl LogLevel {

@@ -43,6 +43,7 @@ pub struct Metrics {
     connections_refused: Family2<Counter>,
     worker_busy: Vec<Counter>,
     worker_connections: Vec<Gauge>,
+    log_lines_dropped: Counter,
     reload_last_successful: Family<Gauge>,
     reload_last_success_timestamp: Family<Gauge>,
 }
@@ -76,6 +77,7 @@ pub const DESCRIPTIONS: &[(&str, &str)] = &[
     ("jeton_connections_refused_total", "Connections closed at once, by listener and reason."),
     ("jeton_worker_busy_seconds_total", "CPU time of a worker's thread."),
     ("jeton_worker_connections", "Open connections of a worker."),
+    ("jeton_log_lines_dropped_total", "Log lines that standard error did not take."),
     ("jeton_reload_last_successful", "1 when the last reload of the subject succeeded."),
     ("jeton_reload_last_success_timestamp_seconds", "When the subject was last read successfully."),
     ("jeton_key_info", "1 for each service key, by id and state."),
@@ -116,6 +118,7 @@ impl Metrics {
             ),
             worker_busy: (0..workers).map(|w| names.counter("jeton_worker_busy_seconds_total")(worker(w))).collect(),
             worker_connections: (0..workers).map(|w| names.gauge("jeton_worker_connections")(worker(w))).collect(),
+            log_lines_dropped: names.counter("jeton_log_lines_dropped_total")(vec![]),
             reload_last_successful: Family::new::<ReloadSubject>(names.gauge("jeton_reload_last_successful")),
             reload_last_success_timestamp: Family::new::<ReloadSubject>(
                 names.gauge("jeton_reload_last_success_timestamp_seconds"),
@@ -216,6 +219,11 @@ impl Metrics {
     pub fn worker(&self, worker: usize, connections: usize, busy: Duration) {
         self.worker_connections[worker].set(connections as f64);
         self.worker_busy[worker].absolute(busy.as_secs());
+    }
+
+    /// So many log lines have been dropped in all.
+    pub fn log_lines_dropped(&self, lines: u64) {
+        self.log_lines_dropped.absolute(lines);
     }
 
     /// A reload of `subject` ended at `unix_seconds`.

@@ -67,6 +67,7 @@ const NAMES: &[(&str, &[&str])] = &[
     ("jeton_worker_busy_seconds_total", &["worker=\"0\""]),
     ("jeton_worker_busy_seconds_total", &["worker=\"1\""]),
     ("jeton_worker_connections", &["worker=\"1\""]),
+    ("jeton_log_lines_dropped_total", &[]),
     ("jeton_reload_last_successful", &["subject=\"clients\""]),
     ("jeton_reload_last_successful", &["subject=\"keys\""]),
     ("jeton_reload_last_success_timestamp_seconds", &["subject=\"secrets\""]),
