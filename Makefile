@@ -1,7 +1,7 @@
 # What is done by hand, and by .ci/run.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint doc bench bench-count loadtest loadtest-picture loadtest-peers loadtest-scale
+.PHONY: help run test torture lint doc bench bench-count loadtest loadtest-picture loadtest-peers loadtest-scale
 .PHONY: loadtest-overload observe ci
 
 CARGO ?= cargo
@@ -15,6 +15,10 @@ run: ## serve with demo clients on loopback, tokens in memory
 test: ## run every test; installs Debian's redis-tools (or brew's redis) where there is no redis-server
 	@server=$$(scripts/redis-server) && echo "tests run $$server" && \
 	REDIS_SERVER=$$server $(CARGO) test --locked --workspace --no-fail-fast
+
+torture: ## kill, stop, cut and restart everything a hundred times under load; ROUNDS=5, REQUESTS=20000 and ONLY=rolling make it short
+	@server=$$(scripts/redis-server) && REDIS_SERVER=$$server TORTURE_ROUNDS=$(ROUNDS) TORTURE_REQUESTS=$(REQUESTS) TORTURE_ONLY=$(ONLY) \
+	  $(CARGO) test --locked --test it -- --ignored --exact torture::torture --nocapture
 
 lint: ## check the format and every lint; a warning is an error
 	$(CARGO) fmt --all --check

@@ -1,65 +1,27 @@
 //! SIGTERM: not ready at once, still accepting for a while, then answering what has begun; nobody's request fails.
 
+use std::time::Duration;
+
 use rustix::process::Signal;
 
 use crate::harness::clients::secret_of;
 use crate::harness::http1::Wire;
-use crate::harness::load::Load;
 use crate::harness::request::{FORM, TOKEN};
-use crate::harness::{Http, RedisServer, Request, TestServer, http2, until};
+use crate::harness::strict::StrictLoad;
+use crate::harness::{Http, Request, TestServer, until};
 
 #[tokio::test]
-async fn no_request_fails_on_the_embedded_store() {
-    let server = TestServer::builder().set("limits.drain_delay_ms", 500).start().await;
-    no_request_fails(server).await;
-}
-
-#[tokio::test]
-async fn no_request_fails_on_redis() {
-    let redis = RedisServer::start().await;
-    let server = TestServer::builder().with_redis(&redis).set("limits.drain_delay_ms", 500).start().await;
-    server.until_store_up().await;
-    no_request_fails(server).await;
-}
-
-async fn no_request_fails(mut server: TestServer) {
-    let load = Load::on(&server, 8);
-    load.until_answered(300).await;
-    server.signal(Signal::TERM);
-    let journal = load.until_ended().await;
-    assert_eq!(journal.unanswered, 0, "requests were sent and never answered: {:?}", journal.statuses);
-    assert_eq!(journal.statuses.keys().copied().collect::<Vec<_>>(), [200], "{:?}", journal.statuses);
-    assert!(server.until_exit().await.success());
-    assert_eq!(server.events("drain_started").len(), 1);
-    assert_eq!(server.events("stopped").len(), 1);
-}
-
-#[tokio::test]
-async fn no_http2_request_fails() {
-    let mut server = TestServer::builder().set("limits.drain_delay_ms", 500).start().await;
-    let mut connections = tokio::task::JoinSet::new();
-    for _ in 0..4 {
-        let billing = server.client("billing");
-        connections.spawn(async move {
-            let mut wire = http2::Wire::connect(billing.server).await;
-            let mut answered = 0_u32;
-            while !wire.is_closed() {
-                match wire.try_ask(&billing.token_request("invoices:read")).await {
-                    Ok(answer) => drop(answer.expect_token()),
-                    // GOAWAY came first and the request was never sent.
-                    Err(error) if error.is_canceled() || wire.is_closed() => break,
-                    Err(error) => panic!("a request failed: {error:?}"),
-                }
-                answered += 1;
-            }
-            answered
-        });
+async fn no_request_fails() {
+    for http in [Http::One, Http::Two] {
+        let mut server = TestServer::builder().set("limits.drain_delay_ms", 500).start().await;
+        let load = StrictLoad::on(&[&server], 8, http, Duration::from_millis(500));
+        load.until_answered(300).await;
+        server.signal(Signal::TERM);
+        assert!(server.until_exit().await.success());
+        load.stop().await.expect_no_failure();
+        assert_eq!(server.events("drain_started").len(), 1);
+        assert_eq!(server.events("stopped").len(), 1);
     }
-    until("tokens", async || (server.metric("jeton_tokens_issued_total", &[]).await > 100.0).then_some(())).await;
-    server.signal(Signal::TERM);
-    let answered: u32 = connections.join_all().await.into_iter().sum();
-    assert!(answered > 100);
-    assert!(server.until_exit().await.success());
 }
 
 /// A balancer is told at once, while those who have not heard of it are still served.

@@ -6,12 +6,16 @@
 //! - **Nothing is shared.** Each server has its own folder, ports, keys and clients.
 //! - **Nothing sleeps.** What takes its time is waited for by [`wait::until`].
 
+pub(crate) mod channel;
 pub(crate) mod chaos;
 pub(crate) mod cli;
 pub(crate) mod client;
 pub(crate) mod clients;
 pub(crate) mod config;
+pub(crate) mod errands;
 pub(crate) mod expect;
+pub(crate) mod history;
+mod history_tests;
 pub(crate) mod http1;
 pub(crate) mod http2;
 pub(crate) mod load;
@@ -20,6 +24,7 @@ pub(crate) mod process;
 pub(crate) mod redis;
 pub(crate) mod request;
 pub(crate) mod server;
+pub(crate) mod strict;
 pub(crate) mod wait;
 
 pub(crate) use chaos::ChaosProxy;

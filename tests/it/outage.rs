@@ -4,8 +4,8 @@
 
 mod absent;
 mod corrupted;
+mod emptied;
 mod frozen;
-mod killed;
 mod refusing;
 
 use std::path::PathBuf;

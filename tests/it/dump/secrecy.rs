@@ -6,20 +6,21 @@ use std::net::TcpStream;
 use data_encoding::BASE64URL_NOPAD;
 
 use crate::harness::clients::{API, client, secret_of};
-use crate::harness::load::{Journal, Load};
+use crate::harness::errands::Journal;
+use crate::harness::load::Load;
 use crate::harness::{RedisServer, TestServer};
 
 /// What must not be found, in any form: as it is used, and the bytes behind it.
 fn forbidden(journal: &Journal) -> Vec<(String, Vec<u8>)> {
     let mut words: Vec<(String, Vec<u8>)> =
-        ["billing", "named", "invoices", API, "example.com", "svc:named", "acme", "tenant", "client_id"]
+        ["billing", "reporting", "named", "invoices", API, "example.com", "svc:named", "acme", "tenant", "client_id"]
             .map(|word| (word.to_owned(), word.as_bytes().to_vec()))
             .into();
-    for id in ["billing", "named"] {
+    for id in ["billing", "reporting", "named"] {
         words.push((format!("the secret of {id}"), secret_of(id).into_bytes()));
         words.push((format!("the raw secret of {id}"), BASE64URL_NOPAD.decode(secret_of(id).as_bytes()).unwrap()));
     }
-    for token in journal.live.iter().chain(&journal.revoked) {
+    for token in journal.tokens.keys() {
         let raw = BASE64URL_NOPAD.decode(&token.as_bytes()[3..]).unwrap();
         words.push((format!("the token {token}"), token.as_bytes()[3..].to_vec()));
         words.push((format!("the random bits of {token}"), raw[10..30].to_vec()));

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 use toml::{Table, Value};
@@ -117,21 +118,34 @@ impl ServerBuilder {
         server
     }
 
+    /// Listens on ports that it keeps when it is started again.
+    pub(crate) fn on_fixed_ports(self) -> Self {
+        self.with_ports().0
+    }
+
     /// Starts one whose log does not say where it listens: it is given ports, and waited for until it answers.
     pub(crate) async fn start_silent(self) -> TestServer {
+        self.start_with_stderr(Stdio::piped()).await
+    }
+
+    /// As [`ServerBuilder::start_silent`], with this standard error.
+    pub(crate) async fn start_with_stderr(self, stderr: Stdio) -> TestServer {
+        let (builder, [public, admin]) = self.with_ports();
+        builder.write();
+        let process = Process::spawn_with_stderr("jeton", &mut command(builder.folder.path()), stderr);
+        TestServer::listening(builder.folder, process, public, admin).await
+    }
+
+    fn with_ports(self) -> (Self, [SocketAddr; 2]) {
         let [public, admin] = [(); 2].map(|()| SocketAddr::from(([127, 0, 0, 1], ports::free())));
         let builder = self.set("public.listen", public.to_string()).set("admin.listen", admin.to_string());
-        let (folder, process) = builder.spawn();
-        TestServer::listening(folder, process, public, admin).await
+        (builder, [public, admin])
     }
 
     /// Starts it and expects nothing: for what must not come up. The folder goes with the returned guard.
     pub(crate) fn spawn(self) -> (TempDir, Process) {
-        let config = self.write();
-        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_jeton"));
-        super::cli::clean_environment(&mut command);
-        command.arg("serve").arg("--config").arg(config).current_dir(self.folder.path());
-        let process = Process::spawn("jeton", &mut command);
+        self.write();
+        let process = serve(self.folder.path());
         (self.folder, process)
     }
 
@@ -158,6 +172,18 @@ impl ServerBuilder {
         }
         (table, key.to_owned())
     }
+}
+
+/// Starts the service that a folder describes.
+pub(crate) fn serve(folder: &Path) -> Process {
+    Process::spawn("jeton", &mut command(folder))
+}
+
+fn command(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_jeton"));
+    super::cli::clean_environment(&mut command);
+    command.arg("serve").arg("--config").arg(folder.join("jeton.toml")).current_dir(folder);
+    command
 }
 
 /// Makes a key file as an operator would.

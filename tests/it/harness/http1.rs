@@ -46,6 +46,16 @@ impl Wire {
         self.receive(&request.method).await
     }
 
+    /// Sends a request and reads its answer; why there is none, or only a part of one, where the connection ends.
+    pub(crate) async fn exchange(&mut self, request: &Request) -> Result<Answer, String> {
+        let sent = self.try_send(&self.bytes_of(request)).await;
+        match self.read_answer(&request.method).await {
+            Ok(Some(answer)) => Ok(answer),
+            Ok(None) => Err(format!("the connection ended before an answer (sending: {sent:?})")),
+            Err(within) => Err(format!("the connection ended within {within}")),
+        }
+    }
+
     /// As [`Wire::ask`]; `None` when the connection ends with no answer.
     pub(crate) async fn try_ask(&mut self, request: &Request) -> Option<Answer> {
         let _ = self.try_send(&self.bytes_of(request)).await;
@@ -91,21 +101,28 @@ impl Wire {
 
     /// Reads one answer; `None` when the connection ends before one has begun.
     pub(crate) async fn try_receive(&mut self, method: &str) -> Option<Answer> {
+        match self.read_answer(method).await {
+            Ok(answer) => answer,
+            Err(within) => panic!("the connection ended within {within}: {:?}", String::from_utf8_lossy(&self.buffer)),
+        }
+    }
+
+    /// Reads one answer; within what the connection ended, where it did.
+    async fn read_answer(&mut self, method: &str) -> Result<Option<Answer>, &'static str> {
         let end_of_head = loop {
             if let Some(at) = find(&self.buffer, b"\r\n\r\n") {
                 break at + 4;
             }
             if !self.read_more().await {
-                assert!(self.buffer.is_empty(), "half a head: {:?}", String::from_utf8_lossy(&self.buffer));
-                return None;
+                return if self.buffer.is_empty() { Ok(None) } else { Err("a head") };
             }
         };
         let head: Vec<u8> = self.buffer.drain(..end_of_head).collect();
         let mut answer = parse_head(std::str::from_utf8(&head).expect("a head that is no text"));
         if method != "HEAD" && answer.status >= 200 && ![204, 304].contains(&answer.status) {
-            answer.body = self.read_body(&answer).await;
+            answer.body = self.read_body(&answer).await?;
         }
-        Some(answer)
+        Ok(Some(answer))
     }
 
     /// Whether the server closes the connection without a further byte, sooner or later.
@@ -120,38 +137,40 @@ impl Wire {
         std::mem::take(&mut self.buffer)
     }
 
-    async fn read_body(&mut self, answer: &Answer) -> Vec<u8> {
+    async fn read_body(&mut self, answer: &Answer) -> Result<Vec<u8>, &'static str> {
         if answer.header("transfer-encoding") == Some("chunked") {
             return self.read_chunks().await;
         }
         if let Some(length) = answer.header("content-length") {
             let length = length.parse().expect("content-length");
-            return self.read_exactly(length).await;
+            return self.read_bytes(length).await;
         }
         assert_eq!(answer.header("connection"), Some("close"), "a body whose end nobody can tell");
-        self.read_to_end().await
+        Ok(self.read_to_end().await)
     }
 
-    async fn read_chunks(&mut self) -> Vec<u8> {
+    async fn read_chunks(&mut self) -> Result<Vec<u8>, &'static str> {
         let mut body = Vec::new();
         loop {
-            let size = self.read_line().await;
+            let size = self.read_line().await?;
             let size = usize::from_str_radix(size.split(';').next().unwrap(), 16).expect("a chunk's size");
-            body.extend(self.read_exactly(size).await);
-            assert_eq!(self.read_line().await, "", "behind a chunk");
+            body.extend(self.read_bytes(size).await?);
+            assert_eq!(self.read_line().await?, "", "behind a chunk");
             if size == 0 {
-                return body;
+                return Ok(body);
             }
         }
     }
 
-    async fn read_line(&mut self) -> String {
+    async fn read_line(&mut self) -> Result<String, &'static str> {
         loop {
             if let Some(at) = find(&self.buffer, b"\r\n") {
                 let line: Vec<u8> = self.buffer.drain(..at + 2).take(at).collect();
-                return String::from_utf8(line).unwrap();
+                return Ok(String::from_utf8(line).unwrap());
             }
-            assert!(self.read_more().await, "the connection ended within a line");
+            if !self.read_more().await {
+                return Err("a line");
+            }
         }
     }
 
@@ -165,10 +184,16 @@ impl Wire {
 
     /// So many bytes, whatever they are.
     pub(crate) async fn read_exactly(&mut self, count: usize) -> Vec<u8> {
+        self.read_bytes(count).await.unwrap_or_else(|within| panic!("the connection ended within {within}"))
+    }
+
+    async fn read_bytes(&mut self, count: usize) -> Result<Vec<u8>, &'static str> {
         while self.buffer.len() < count {
-            assert!(self.read_more().await, "the connection ended within a body");
+            if !self.read_more().await {
+                return Err("a body");
+            }
         }
-        self.buffer.drain(..count).collect()
+        Ok(self.buffer.drain(..count).collect())
     }
 
     async fn read_more(&mut self) -> bool {

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use http_body_util::{BodyExt, Full};
-use hyper::body::Bytes;
+use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http2::{SendRequest, handshake};
 use hyper::http::HeaderValue;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -15,6 +15,15 @@ use tokio::task::AbortHandle;
 use super::expect::Answer;
 use super::request::Request;
 use super::wait::within_patience;
+
+/// Why a request has no answer.
+#[derive(Debug)]
+pub(crate) enum Unanswered {
+    /// The connection takes no more requests, and none of this one was sent.
+    NotSent,
+    /// It was sent, and its stream or the connection ended.
+    Failed(String),
+}
 
 /// One connection. Ends on drop.
 #[derive(Debug)]
@@ -27,11 +36,16 @@ pub(crate) struct Wire {
 impl Wire {
     /// Connects to a listener.
     pub(crate) async fn connect(to: SocketAddr) -> Self {
-        let stream = TcpStream::connect(to).await.unwrap_or_else(|error| panic!("cannot connect to {to}: {error}"));
-        stream.set_nodelay(true).unwrap();
-        let (sender, connection) = handshake(Executor, Io(stream)).await.expect("no HTTP/2 handshake");
+        Self::try_connect(to).await.unwrap_or_else(|error| panic!("cannot connect to {to}: {error}"))
+    }
+
+    /// Connects to a listener that may be gone.
+    pub(crate) async fn try_connect(to: SocketAddr) -> std::io::Result<Self> {
+        let stream = TcpStream::connect(to).await?;
+        stream.set_nodelay(true)?;
+        let (sender, connection) = handshake(Executor, Io(stream)).await.map_err(std::io::Error::other)?;
         let connection = tokio::spawn(async { drop(connection.await) }).abort_handle();
-        Self { sender, authority: to.to_string(), connection }
+        Ok(Self { sender, authority: to.to_string(), connection })
     }
 
     /// Sends a request and reads its answer.
@@ -41,23 +55,36 @@ impl Wire {
 
     /// Sends a request; an error when the server resets the stream or ends the connection.
     pub(crate) async fn try_ask(&mut self, request: &Request) -> hyper::Result<Answer> {
+        let built = self.build(request);
+        within_patience("an answer over HTTP/2", async {
+            self.sender.ready().await?;
+            receive(self.sender.send_request(built).await?).await
+        })
+        .await
+    }
+
+    /// Sends a request and reads its answer; why there is none, and whether any of the request was sent.
+    pub(crate) async fn exchange(&mut self, request: &Request) -> Result<Answer, Unanswered> {
+        let built = self.build(request);
+        within_patience("an answer over HTTP/2", async {
+            self.sender.ready().await.map_err(|_| Unanswered::NotSent)?;
+            let response =
+                self.sender.try_send_request(built).await.map_err(|mut error| match error.take_message() {
+                    Some(_) => Unanswered::NotSent,
+                    None => Unanswered::Failed(format!("{:?}", error.into_error())),
+                })?;
+            receive(response).await.map_err(|error| Unanswered::Failed(format!("{error:?}")))
+        })
+        .await
+    }
+
+    fn build(&self, request: &Request) -> hyper::Request<Full<Bytes>> {
         let uri = format!("http://{}{}", self.authority, request.target);
         let mut built = hyper::Request::builder().method(request.method.as_str()).uri(uri);
         for (name, value) in &request.headers {
             built = built.header(name.as_str(), HeaderValue::from_bytes(value).unwrap());
         }
-        let built = built.body(Full::new(Bytes::from(request.body.clone()))).unwrap();
-        within_patience("an answer over HTTP/2", async {
-            self.sender.ready().await?;
-            let (head, body) = self.sender.send_request(built).await?.into_parts();
-            let headers = head.headers.iter().map(|(name, value)| {
-                (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
-            });
-            let headers = headers.collect();
-            let body = body.collect().await?.to_bytes().to_vec();
-            Ok(Answer { status: head.status.as_u16(), headers, body })
-        })
-        .await
+        built.body(Full::new(Bytes::from(request.body.clone()))).unwrap()
     }
 
     /// Another sender on the same connection, for streams beside each other.
@@ -69,6 +96,14 @@ impl Wire {
     pub(crate) fn is_closed(&self) -> bool {
         self.sender.is_closed()
     }
+}
+
+async fn receive(response: hyper::Response<Incoming>) -> hyper::Result<Answer> {
+    let (head, body) = response.into_parts();
+    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    let headers = head.headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect();
+    let body = body.collect().await?.to_bytes().to_vec();
+    Ok(Answer { status: head.status.as_u16(), headers, body })
 }
 
 /// Runs hyper's own tasks on the test's runtime, which ends them with the test.

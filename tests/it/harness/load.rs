@@ -1,184 +1,170 @@
-//! Load: connections that mint, introspect and revoke until they are told to stop, and hold every answer to the law.
+//! Load: clients that mint, introspect and revoke, several at once, until they are told to stop, and write down what they are told.
 //!
-//! The law: a token that was issued with 200 and not revoked is active, or the answer is 503; one that was revoked with 200 is
-//! inactive, or the answer is 503; nobody is told anything else. What was answered is counted.
+//! They live through faults: a connection that ends is replaced, a request that failed is counted and never sent again. Each answer is
+//! held to the law of [`super::errands`], all together to the promises of [`super::history`].
 
-use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use tokio::task::JoinSet;
+use tokio::time::sleep;
 
-use super::expect::Answer;
-use super::http1::Wire;
-use super::request::Request;
+use super::channel::{Channel, Exchange};
+use super::client::TestClient;
+use super::errands::{Errands, Journal, Watch};
+use super::history::{Loss, Moment, Terms};
+use super::request::Http;
 use super::server::TestServer;
 use super::wait::until;
 
-/// Load on one server.
+/// Tokens that one client asks for at most.
+const TOKENS_MAX: usize = 100_000;
+/// Before a client asks again who was refused, or could not connect.
+const PAUSE: Duration = Duration::from_millis(1);
+
+/// Load on one or several nodes.
 #[derive(Debug)]
 pub(crate) struct Load {
-    connections: JoinSet<Journal>,
+    clients: JoinSet<Journal>,
     stop: Arc<AtomicBool>,
     answered: Arc<AtomicU64>,
-}
-
-/// What one or all connections saw.
-#[derive(Debug, Default)]
-pub(crate) struct Journal {
-    /// Tokens issued with 200 and not revoked.
-    pub(crate) live: Vec<String>,
-    /// Tokens revoked with 200.
-    pub(crate) revoked: Vec<String>,
-    /// How many answers of which status.
-    pub(crate) statuses: BTreeMap<u16, u64>,
-    /// Requests that were sent and never answered.
-    pub(crate) unanswered: u64,
-    /// What broke the law.
-    pub(crate) breaches: Vec<String>,
+    watch: Watch,
+    losses: Vec<Loss>,
 }
 
 impl Load {
-    /// Starts this many connections; each waits for an answer before its next request.
-    pub(crate) fn on(server: &TestServer, connections: usize) -> Self {
+    /// Starts this many clients, each with a connection of its own, on which it waits for an answer before its next request.
+    pub(crate) fn on(server: &TestServer, clients: usize) -> Self {
+        Self::on_all(&[server], clients, Http::One)
+    }
+
+    /// The same, spread over several nodes.
+    pub(crate) fn on_all(nodes: &[&TestServer], clients: usize, http: Http) -> Self {
         let (stop, answered) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+        let watch = Watch::start();
         let mut tasks = JoinSet::new();
-        for _ in 0..connections {
-            let mut connection = Connection {
-                billing: server.client("billing"),
+        for number in 0..clients {
+            let node = number % nodes.len();
+            let client = nodes[node].client(if number % 3 == 2 { "reporting" } else { "billing" });
+            let visitor = Visitor {
+                node,
+                address: client.server,
+                http,
                 stop: Arc::clone(&stop),
                 answered: Arc::clone(&answered),
-                keep: false,
-                told_to_close: false,
-                journal: Journal::default(),
             };
-            tasks.spawn(async move {
-                connection.run().await;
-                connection.journal
-            });
+            let errands = Errands::of(client, watch, number as u64 + 1, TOKENS_MAX);
+            tasks.spawn(visitor.run(errands));
         }
-        Self { connections: tasks, stop, answered }
+        Self { clients: tasks, stop, answered, watch, losses: Vec::new() }
     }
 
     /// Waits until this many more answers have come.
     pub(crate) async fn until_answered(&self, more: u64) {
-        let goal = self.answered.load(Ordering::Relaxed) + more;
-        until("answers under load", async || (self.answered.load(Ordering::Relaxed) >= goal).then_some(())).await;
+        let goal = self.answered() + more;
+        until("answers under load", async || (self.answered() >= goal).then_some(())).await;
     }
 
-    /// Waits until every connection has ended by itself (a drain), or ends it, and returns what they saw; fails the test on a breach.
-    pub(crate) async fn stop(self) -> Journal {
+    /// How many answers have come.
+    pub(crate) fn answered(&self) -> u64 {
+        self.answered.load(Ordering::Relaxed)
+    }
+
+    /// The moment now, on the clock of the history.
+    pub(crate) fn now(&self) -> Moment {
+        self.watch.now()
+    }
+
+    /// Since this moment the store has lost what it held.
+    pub(crate) fn lost_since(&mut self, start: Moment) {
+        self.losses.push(Loss { start, end: self.watch.now() });
+    }
+
+    /// Ends it and returns what the clients saw; fails the test on a breach of the law or of a promise.
+    pub(crate) async fn stop(mut self) -> Journal {
         self.stop.store(true, Ordering::Relaxed);
-        self.until_ended().await
-    }
-
-    /// As [`Load::stop`], but only waits.
-    pub(crate) async fn until_ended(self) -> Journal {
         let mut all = Journal::default();
-        for journal in self.connections.join_all().await {
-            all.live.extend(journal.live);
-            all.revoked.extend(journal.revoked);
-            all.unanswered += journal.unanswered;
-            all.breaches.extend(journal.breaches);
-            for (status, count) in journal.statuses {
-                *all.statuses.entry(status).or_default() += count;
-            }
+        for journal in std::mem::take(&mut self.clients).join_all().await {
+            all.merge(journal);
         }
-        assert!(
-            all.breaches.is_empty(),
-            "{} breaches: {:#?}",
-            all.breaches.len(),
-            &all.breaches[..all.breaches.len().min(5)]
-        );
+        all.history.losses = self.losses;
+        all.expect_kept(Terms::default());
         all
     }
+
+    /// As [`Load::stop`], then asks `auditor` (a node that may be another one) about every token.
+    pub(crate) async fn stop_and_audit(self, auditor: &TestServer) -> Journal {
+        let watch = self.watch;
+        let mut journal = self.stop().await;
+        audit(&mut journal, watch, &auditor.client("orders-api")).await;
+        journal.expect_kept(Terms::default());
+        journal
+    }
 }
 
-struct Connection {
-    billing: super::TestClient,
+/// Asks about every token of a journal, with the store unharmed: each question is answered.
+async fn audit(journal: &mut Journal, watch: Watch, reader: &TestClient) {
+    let mut channel = Channel::connect(reader.server, Http::One).await.expect("a node for the audit");
+    let tokens: Vec<String> = journal.tokens.keys().cloned().collect();
+    for token in tokens {
+        let start = watch.now();
+        let answer = match channel.exchange(&reader.introspection_request(&token)).await {
+            Exchange::Answered(answer) => answer,
+            other => panic!("the audit was not answered: {other:?}"),
+        };
+        // The node that answers is another than those that revoked, unless a journal says otherwise.
+        journal.introspected(&token, start, watch.now(), usize::MAX, &answer.expect(200));
+    }
+}
+
+/// One client on its way.
+struct Visitor {
+    node: usize,
+    address: SocketAddr,
+    http: Http,
     stop: Arc<AtomicBool>,
     answered: Arc<AtomicU64>,
-    keep: bool,
-    told_to_close: bool,
-    journal: Journal,
 }
 
-impl Connection {
-    /// Ends when told to, and when the server drains: it says `close`, and a good client opens no new connection to it.
-    async fn run(&mut self) {
-        while !self.stop.load(Ordering::Relaxed) {
-            let Ok(mut wire) = Wire::try_connect(self.billing.server).await else { return };
-            while !self.stop.load(Ordering::Relaxed) {
-                if !self.one_round(&mut wire).await {
-                    break;
-                }
+impl Visitor {
+    async fn run(self, mut errands: Errands) -> Journal {
+        while !self.stopped() {
+            match Channel::connect(self.address, self.http).await {
+                Ok(channel) => self.stay(channel, &mut errands).await,
+                Err(_) => sleep(PAUSE).await,
             }
-            if self.told_to_close {
+        }
+        errands.journal
+    }
+
+    /// Uses one connection until it ends.
+    async fn stay(&self, mut channel: Channel, errands: &mut Errands) {
+        while !self.stopped() {
+            let (errand, request) = errands.next();
+            let start = errands.now();
+            let (answer, goes_on) = match channel.exchange(&request).await {
+                Exchange::Answered(answer) => (answer, true),
+                Exchange::AnsweredLast(answer) => (answer, false),
+                Exchange::NotSent => return,
+                Exchange::Failed(why) => {
+                    errands.done(errand, start, self.node, None);
+                    return errands.journal.failed.push(why);
+                }
+            };
+            errands.done(errand, start, self.node, Some(&answer));
+            self.answered.fetch_add(1, Ordering::Relaxed);
+            if answer.status == 503 {
+                sleep(PAUSE).await;
+            }
+            if !goes_on {
                 return;
             }
         }
     }
 
-    /// A token, its introspection, and for every other one its revocation; `false` when the connection is to be left.
-    async fn one_round(&mut self, wire: &mut Wire) -> bool {
-        let Some((answer, goes_on)) = self.ask(wire, &self.billing.token_request("invoices:read")).await else {
-            return false;
-        };
-        if answer.status != 200 || !goes_on {
-            if answer.status == 200 {
-                self.journal.live.push(answer.expect_token());
-            }
-            return goes_on;
-        }
-        let token = answer.expect_token();
-        self.journal.live.push(token.clone());
-
-        let Some((answer, goes_on)) = self.ask(wire, &self.billing.introspection_request(&token)).await else {
-            return false;
-        };
-        if answer.status == 200 && answer.json()["active"] != true {
-            self.journal.breaches.push(format!("a live token was called inactive: {}", answer.told()));
-        }
-        self.keep = !self.keep;
-        if !goes_on || self.keep {
-            return goes_on;
-        }
-        self.revoke(wire, &token).await
-    }
-
-    async fn revoke(&mut self, wire: &mut Wire, token: &str) -> bool {
-        // From here on its state is unknown until a 200.
-        self.journal.live.pop();
-        let Some((answer, goes_on)) = self.ask(wire, &self.billing.revocation_request(token)).await else {
-            return false;
-        };
-        if answer.status != 200 || !goes_on {
-            return goes_on;
-        }
-        self.journal.revoked.push(token.to_owned());
-        let Some((answer, goes_on)) = self.ask(wire, &self.billing.introspection_request(token)).await else {
-            return false;
-        };
-        if answer.status == 200 && answer.json()["active"] != false {
-            self.journal.breaches.push(format!("a revoked token was called active: {}", answer.told()));
-        }
-        goes_on
-    }
-
-    /// The answer, and whether the connection may be used again.
-    async fn ask(&mut self, wire: &mut Wire, request: &Request) -> Option<(Answer, bool)> {
-        let Some(answer) = wire.try_ask(request).await else {
-            self.journal.unanswered += 1;
-            return None;
-        };
-        *self.journal.statuses.entry(answer.status).or_default() += 1;
-        self.answered.fetch_add(1, Ordering::Relaxed);
-        match answer.status {
-            200 => {}
-            503 if answer.header("retry-after").is_some() && answer.json()["error"] == "temporarily_unavailable" => {}
-            _ => self.journal.breaches.push(answer.told()),
-        }
-        self.told_to_close |= answer.header("connection") == Some("close");
-        Some((answer, !self.told_to_close))
+    fn stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
     }
 }

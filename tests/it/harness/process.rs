@@ -22,17 +22,29 @@ pub(crate) struct Process {
 impl Process {
     /// Starts `command` with its outputs kept.
     pub(crate) fn spawn(name: &'static str, command: &mut Command) -> Self {
-        let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap_or_else(|error| panic!("cannot start {name}: {error}"));
+        Self::spawn_with_stderr(name, command, Stdio::piped())
+    }
+
+    /// As [`Process::spawn`], with another standard error: what goes there is not kept.
+    pub(crate) fn spawn_with_stderr(name: &'static str, command: &mut Command, stderr: Stdio) -> Self {
+        let started = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr).spawn();
+        // What the command holds of it would keep a pipe open.
+        command.stderr(Stdio::null());
+        let mut child = started.unwrap_or_else(|error| panic!("cannot start {name}: {error}"));
         let lines = Arc::new(Mutex::new(Vec::new()));
-        let readers =
-            vec![keep_lines(child.stdout.take().unwrap(), &lines), keep_lines(child.stderr.take().unwrap(), &lines)];
+        let mut readers = vec![keep_lines(child.stdout.take().unwrap(), &lines)];
+        readers.extend(child.stderr.take().map(|stderr| keep_lines(stderr, &lines)));
         Self { name, child, lines, readers }
     }
 
     /// All that it has printed so far, both outputs, line by line.
     pub(crate) fn lines(&self) -> Vec<String> {
         self.lines.lock().unwrap().clone()
+    }
+
+    /// Its id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Sends a signal.

@@ -35,6 +35,18 @@ impl RedisServer {
         server
     }
 
+    /// Starts one that copies what the one on this port of loopback has, and waits until it has begun to.
+    pub(crate) async fn replica_of(port: u16) -> Self {
+        let replica =
+            Self::start_with(&["--replicaof", "127.0.0.1", &port.to_string(), "--repl-diskless-sync-delay", "0"]).await;
+        until("a link to the primary", async || {
+            let replication: String = replica.run("INFO replication");
+            replication.contains("master_link_status:up").then_some(())
+        })
+        .await;
+        replica
+    }
+
     /// One that only user `name` with `password` may use.
     pub(crate) async fn start_with_user(name: &str, password: &str) -> Self {
         let mut server = Self::prepared(&[]);
@@ -110,6 +122,13 @@ impl RedisServer {
     /// Kills it with SIGKILL.
     pub(crate) fn kill(&mut self) {
         self.process.take().expect("redis-server does not run").kill();
+    }
+
+    /// Asks it to end (SIGTERM), which makes it save where it is told to save at all, and waits for that.
+    pub(crate) async fn terminate(&mut self) {
+        let mut process = self.process.take().expect("redis-server does not run");
+        process.signal(Signal::TERM);
+        process.until_exit().await;
     }
 
     /// Stops it with SIGSTOP: it keeps its connections and answers nothing.

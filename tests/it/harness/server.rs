@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use super::client::TestClient;
 use super::clients;
-use super::config::{ADMIN_TOKEN, ServerBuilder};
+use super::config::{self, ADMIN_TOKEN, ServerBuilder};
 use super::expect::Answer;
 use super::process::Process;
 use super::request::{Http, Request};
@@ -36,19 +36,7 @@ impl TestServer {
 
     /// Waits until `process` has said where it listens.
     pub(crate) async fn started(folder: TempDir, mut process: Process) -> Self {
-        let started = until("the event `started`", async || {
-            if let Some(event) = events(&process, "started").pop() {
-                return Some(event);
-            }
-            let ended = process.exited();
-            assert!(ended.is_none(), "the server ended at once ({ended:?}): {:#?}", process.lines());
-            None
-        })
-        .await;
-        let [public, admin] = ["public", "admin"].map(|name| {
-            let address = field(&started, name).and_then(|address| address.as_str()?.parse().ok());
-            address.unwrap_or_else(|| panic!("`started` names no address of {name}: {started}"))
-        });
+        let [public, admin] = addresses(&started(&mut process).await);
         Self { folder, process, public, admin, end_is_expected: false }
     }
 
@@ -65,6 +53,21 @@ impl TestServer {
         })
         .await;
         Self { folder, process, public, admin, end_is_expected: false }
+    }
+
+    /// Starts it again after its end, with the files it had; its ports are the same where they are fixed.
+    pub(crate) async fn start_again(&mut self) {
+        assert!(self.process.exited().is_some(), "it runs");
+        self.expect_no_panic();
+        self.process = config::serve(self.folder.path());
+        let started = started(&mut self.process).await;
+        [self.public, self.admin] = addresses(&started);
+        self.end_is_expected = false;
+    }
+
+    /// Its process id.
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.id()
     }
 
     /// A client of the fixture (or one written by [`clients::client`]) with its right secret.
@@ -116,6 +119,11 @@ impl TestServer {
     /// What `/health/ready` says.
     pub(crate) async fn ready(&self) -> Answer {
         self.get("/health/ready").await
+    }
+
+    /// Waits until a balancer would send it requests.
+    pub(crate) async fn until_ready(&self) {
+        until("ready", async || (self.ready().await.status == 200).then_some(())).await;
     }
 
     /// Waits until it has reached its store (again).
@@ -183,6 +191,13 @@ impl TestServer {
         self.process.kill();
     }
 
+    /// Fails the test if it has panicked.
+    #[track_caller]
+    fn expect_no_panic(&self) {
+        let panicked: Vec<String> = self.process.lines().into_iter().filter(|line| line.contains("panic")).collect();
+        assert!(panicked.is_empty(), "the server panicked: {panicked:#?}");
+    }
+
     /// Waits until it ends after a [`TestServer::signal`] that asks for it.
     pub(crate) async fn until_exit(&mut self) -> ExitStatus {
         assert!(self.end_is_expected, "it was not asked to end");
@@ -199,9 +214,29 @@ impl Drop for TestServer {
             let ended = self.process.exited();
             assert!(ended.is_none(), "the server died: {ended:?}: {:#?}", self.process.lines());
         }
-        let panicked: Vec<String> = self.process.lines().into_iter().filter(|line| line.contains("panicked")).collect();
-        assert!(panicked.is_empty(), "the server panicked: {panicked:#?}");
+        self.expect_no_panic();
     }
+}
+
+/// Waits until a process has said where it listens.
+async fn started(process: &mut Process) -> Value {
+    until("the event `started`", async || {
+        if let Some(event) = events(process, "started").pop() {
+            return Some(event);
+        }
+        let ended = process.exited();
+        assert!(ended.is_none(), "the server ended at once ({ended:?}): {:#?}", process.lines());
+        None
+    })
+    .await
+}
+
+/// The public and the admin address that this event names.
+fn addresses(started: &Value) -> [SocketAddr; 2] {
+    ["public", "admin"].map(|name| {
+        let address = field(started, name).and_then(|address| address.as_str()?.parse().ok());
+        address.unwrap_or_else(|| panic!("`started` names no address of {name}: {started}"))
+    })
 }
 
 fn events(process: &Process, event: &str) -> Vec<Value> {

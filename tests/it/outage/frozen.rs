@@ -29,7 +29,7 @@ async fn stopped_for_seconds_it_answers_at_once_and_goes_on_afterwards() {
     expect_back(&server, Instant::now()).await;
     server.resource_server("orders-api").introspect(&token).await.expect_active();
     let journal = load.stop().await;
-    assert_eq!(journal.unanswered, 0);
+    assert!(journal.failed.is_empty(), "requests went unanswered: {:?}", journal.failed);
 }
 
 /// A partition with no end and no reset looks like a stop, and heals by itself.

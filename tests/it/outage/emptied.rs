@@ -1,38 +1,9 @@
-//! Redis is killed, restarted, emptied.
+//! Redis is emptied, by a restart and on a live connection.
 
 use std::time::Instant;
 
 use super::{Keys, expect_back, expect_unavailable};
-use crate::harness::load::Load;
 use crate::harness::{RedisServer, TestServer};
-
-/// What was acknowledged is there afterwards (the store's own promise is kept: `appendfsync always`), and what was revoked is not.
-#[tokio::test]
-async fn killed_under_load_it_loses_and_revives_nothing() {
-    let mut redis = RedisServer::start_with(&["--appendonly", "yes", "--appendfsync", "always"]).await;
-    let server = TestServer::builder().with_redis(&redis).with_usual_deadlines().start().await;
-    server.until_store_up().await;
-    let load = Load::on(&server, 8);
-    for _ in 0..3 {
-        load.until_answered(200).await;
-        redis.kill();
-        load.until_answered(50).await;
-        redis.start_again().await;
-        expect_back(&server, Instant::now()).await;
-    }
-    load.until_answered(200).await;
-    let journal = load.stop().await;
-    assert_eq!(journal.unanswered, 0, "jeton left requests unanswered");
-    assert!(journal.statuses.contains_key(&503), "the outage was not seen: {:?}", journal.statuses);
-
-    let orders_api = server.resource_server("orders-api");
-    for token in &journal.live {
-        orders_api.introspect(token).await.expect_active();
-    }
-    for token in &journal.revoked {
-        orders_api.introspect(token).await.expect_inactive();
-    }
-}
 
 /// What the store lost is inactive, which is true; new tokens are whole, their grants too.
 #[tokio::test]
@@ -81,30 +52,4 @@ async fn emptied_on_a_live_connection_it_serves_new_tokens() {
     let fresh = node().start().await;
     fresh.until_store_up().await;
     fresh.resource_server("orders-api").introspect(&token).await.expect_active();
-}
-
-/// jeton itself is killed: nothing that it acknowledged is lost, nothing that it revoked comes back.
-#[tokio::test]
-async fn killed_itself_it_loses_and_revives_nothing() {
-    let redis = RedisServer::start().await;
-    let keys = Keys::new();
-    let node = || TestServer::builder().with_keys(&keys.file()).with_redis(&redis);
-    for _ in 0..3 {
-        let mut server = node().start().await;
-        server.until_store_up().await;
-        let load = Load::on(&server, 8);
-        load.until_answered(200).await;
-        server.kill();
-        let journal = load.until_ended().await;
-
-        let next = node().start().await;
-        next.until_store_up().await;
-        let orders_api = next.resource_server("orders-api");
-        for token in &journal.live {
-            orders_api.introspect(token).await.expect_active();
-        }
-        for token in &journal.revoked {
-            orders_api.introspect(token).await.expect_inactive();
-        }
-    }
 }

@@ -1,0 +1,87 @@
+//! Faults of the store and of the way to it, drawn one after the other, until so many requests were answered: no false statement.
+
+use std::time::Duration;
+
+use super::table::Row;
+use super::{Plan, row_of};
+use crate::harness::chaos::{End, Way};
+use crate::harness::load::Load;
+use crate::harness::{ChaosProxy, RedisServer, TestServer, until};
+
+const CLIENTS: usize = 12;
+/// Answers under each fault, and after it.
+const ANSWERS: u64 = 300;
+
+/// The faults; [`Rig::strike`] knows them by their place.
+const FAULTS: usize = 16;
+
+struct Rig {
+    redis: RedisServer,
+    chaos: ChaosProxy,
+    server: TestServer,
+    load: Load,
+}
+
+pub(super) async fn run(plan: Plan) -> Row {
+    let redis = RedisServer::start_with(&["--appendonly", "yes", "--appendfsync", "always"]).await;
+    let chaos = ChaosProxy::before(redis.port()).await;
+    let server = TestServer::builder().with_store(&redis.url_at(chaos.port())).with_usual_deadlines().start().await;
+    server.until_store_up().await;
+    let load = Load::on(&server, CLIENTS);
+    let mut rig = Rig { redis, chaos, server, load };
+    let mut struck = 0;
+    while rig.load.answered() < plan.requests {
+        rig.strike(struck % FAULTS).await;
+        rig.heal().await;
+        struck += 1;
+        if struck % 50 == 0 {
+            eprintln!("{} answers, {struck} faults", rig.load.answered());
+        }
+    }
+    let journal = rig.load.stop_and_audit(&rig.server).await;
+    assert!(journal.failed.is_empty(), "jeton left requests unanswered: {:?}", journal.failed);
+    row_of(struck, &journal)
+}
+
+impl Rig {
+    /// Brings about one fault and lets the clients feel it.
+    async fn strike(&mut self, fault: usize) {
+        let start = self.load.now();
+        match fault {
+            0 => self.chaos.cut().await,
+            1 => self.chaos.black_hole(),
+            2 => self.chaos.stall(Way::There),
+            3 => self.chaos.stall(Way::Back),
+            4 => self.chaos.strand(),
+            5 => self.chaos.reset(),
+            6 => self.chaos.end_after(usize::try_from(start % 400).unwrap(), End::Close),
+            7 => self.chaos.end_after(usize::try_from(start % 400).unwrap(), End::Reset),
+            8 => self.chaos.corrupt(|piece| piece.repeat(2)),
+            9 => self.chaos.corrupt(|piece| piece[..piece.len() / 2].to_vec()),
+            10 => self.chaos.corrupt(|_| b"$-1\r\n".to_vec()),
+            11 => self.chaos.delay(Duration::from_millis(start % 200)),
+            12 => self.redis.freeze(),
+            13 => {
+                self.redis.kill();
+                self.load.until_answered(ANSWERS / 10).await;
+                self.redis.start_again().await;
+            }
+            14 => self.redis.run::<()>("CONFIG SET maxmemory 1"),
+            _ => {
+                self.redis.run::<()>("FLUSHALL");
+                self.load.lost_since(start);
+            }
+        }
+        self.load.until_answered(ANSWERS).await;
+    }
+
+    /// Takes every fault away and waits until the service is well.
+    async fn heal(&mut self) {
+        self.redis.thaw();
+        self.redis.run::<()>("CONFIG SET maxmemory 0");
+        self.chaos.mend().await;
+        let billing = self.server.client("billing");
+        until("a token", async || (billing.request_token("invoices:read").await.status == 200).then_some(())).await;
+        self.load.until_answered(ANSWERS).await;
+    }
+}
