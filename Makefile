@@ -1,8 +1,8 @@
 # What is done by hand, and by .ci/run.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test torture lint doc bench bench-count loadtest loadtest-picture loadtest-peers loadtest-scale
-.PHONY: loadtest-overload observe ci
+# Every target that says what it does; none of them is a file.
+.PHONY: $(shell sed -n 's/^\([a-z-]*\):.*\#\# .*/\1/p' $(MAKEFILE_LIST))
 
 CARGO ?= cargo
 
@@ -63,6 +63,9 @@ observe: ## let a real Prometheus watch jeton under load, ask every query of rul
 	$(CARGO) build --locked --release --workspace
 	@server=$$(scripts/redis-server) && tools=$$(scripts/prometheus) && \
 	REDIS_SERVER=$$server PROMETHEUS_BIN=$$tools python3 -B scripts/observe
+
+deploy-check: ## hold the manifests under deploy/ against Kubernetes' schemas and systemd's checker; needs Python
+	scripts/deploy-check
 
 ci: ## all that .ci/run does
 	.ci/run

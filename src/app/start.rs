@@ -84,7 +84,7 @@ pub(super) fn materials(
     exporter: &Exporter,
 ) -> Result<Materials, RunError> {
     let config = &loaded.config;
-    let (clock, random) = (Clock::System, Random::system());
+    let (clock, random) = (Clock::service(), Random::system());
     let stores = Stores::new(config, clock.clone(), random.clone()).map_err(RunError::Configuration)?;
     let workers = if config.public.workers == 0 { worker::workers_by_default() } else { config.public.workers };
     let shared = Shared {

@@ -7,12 +7,13 @@ use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::workers::{Materials, WorkerLoad};
+use crate::clock::{Step, StepWatch};
 use crate::http::Shared;
 use crate::oauth::keys::{ServiceKey, ServiceKeys};
 use crate::oauth::time::Timestamp;
 use crate::store::memory::MemoryStore;
 use crate::telemetry::exporter::Exporter;
-use crate::telemetry::labels::KeyState;
+use crate::telemetry::labels::{ClockStep, KeyState};
 use crate::telemetry::log_queue::LogQueue;
 
 /// Seconds between two foldings of the histograms.
@@ -31,13 +32,15 @@ pub(super) struct Upkeep {
     lost_lines_told: u64,
     /// Which keys have been told of, so that a removed one's series says 0 and an activated one is logged once.
     keys: BTreeMap<u8, KeyState>,
+    steps: StepWatch,
 }
 
 impl Upkeep {
     /// Looks after a process whose workers are these.
     pub(super) fn new(materials: &Materials, exporter: Exporter, workers: Vec<Arc<WorkerLoad>>, log: LogQueue) -> Self {
         let (shared, memory) = (materials.shared.clone(), materials.stores.memory().cloned());
-        Self { shared, exporter, memory, workers, log, lost_lines_told: 0, keys: BTreeMap::new() }
+        let (keys, steps) = (BTreeMap::new(), StepWatch::default());
+        Self { shared, exporter, memory, workers, log, lost_lines_told: 0, keys, steps }
     }
 
     /// Ticks each second, for ever.
@@ -46,6 +49,9 @@ impl Upkeep {
         second.set_missed_tick_behavior(MissedTickBehavior::Skip);
         for tick in 0_u64.. {
             second.tick().await;
+            if let Some(step) = self.shared.clock.follow(&mut self.steps) {
+                self.tell_of_step(step);
+            }
             let now = Timestamp::from_unix_millis(self.shared.clock.unix_millis());
             self.count(now);
             if tick % UPKEEP_SECONDS == 0 {
@@ -77,6 +83,25 @@ impl Upkeep {
             let count = dropped - self.lost_lines_told;
             tracing::warn!(event = "warning", count, "log lines were dropped: standard error took none");
             self.lost_lines_told = dropped;
+        }
+    }
+
+    fn tell_of_step(&self, step: Step) {
+        let seconds = step.millis / 1000;
+        if step.believed {
+            tracing::warn!(
+                event = "warning",
+                seconds,
+                "the machine's clock has shown another time for a minute: followed"
+            );
+        } else {
+            let direction = if step.millis > 0 { ClockStep::Forward } else { ClockStep::Backward };
+            self.shared.metrics.clock_stepped(direction);
+            tracing::warn!(
+                event = "warning",
+                seconds,
+                "the machine's clock stepped: followed only if that stands for a minute"
+            );
         }
     }
 

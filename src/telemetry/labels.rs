@@ -54,6 +54,11 @@ label! {
 }
 
 label! {
+    /// Which way the machine's clock stepped.
+    ClockStep, "direction", { Forward = "forward", Backward = "backward" }
+}
+
+label! {
     /// The class of a status code.
     CodeClass, "code_class", { Success = "2xx", ClientError = "4xx", ServerError = "5xx" }
 }

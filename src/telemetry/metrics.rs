@@ -11,8 +11,8 @@ use metrics::{Counter, Gauge, Histogram, Label as KeyLabel, Recorder};
 
 use self::registry::{Family, Family2, Names};
 use super::labels::{
-    ActorName, AuthMethod, AuthOutcome, Code, CodeClass, ConnectionRefusal, Endpoint, IntrospectionOutcome, KeyState,
-    Label, Listener, RecordRefusal, ReloadSubject, RevocationOutcome, StoreConnectionState, StoreErrorKind,
+    ActorName, AuthMethod, AuthOutcome, ClockStep, Code, CodeClass, ConnectionRefusal, Endpoint, IntrospectionOutcome,
+    KeyState, Label, Listener, RecordRefusal, ReloadSubject, RevocationOutcome, StoreConnectionState, StoreErrorKind,
     StoreOperation, TokenOutcome,
 };
 
@@ -44,6 +44,7 @@ pub struct Metrics {
     worker_busy: Vec<Counter>,
     worker_connections: Vec<Gauge>,
     log_lines_dropped: Counter,
+    clock_steps: Family<Counter>,
     reload_last_successful: Family<Gauge>,
     reload_last_success_timestamp: Family<Gauge>,
 }
@@ -80,6 +81,7 @@ pub const DESCRIPTIONS: &[(&str, &str)] = &[
     ("jeton_log_lines_dropped_total", "Log lines that standard error did not take."),
     ("jeton_reload_last_successful", "1 when the last reload of the subject succeeded."),
     ("jeton_reload_last_success_timestamp_seconds", "When the subject was last read successfully."),
+    ("jeton_clock_steps_total", "Steps of the machine's clock by more than 5 seconds, by direction."),
     ("jeton_key_info", "1 for each service key, by id and state."),
     ("jeton_build_info", "1, with version and revision."),
 ];
@@ -119,6 +121,7 @@ impl Metrics {
             worker_busy: (0..workers).map(|w| names.counter("jeton_worker_busy_seconds_total")(worker(w))).collect(),
             worker_connections: (0..workers).map(|w| names.gauge("jeton_worker_connections")(worker(w))).collect(),
             log_lines_dropped: names.counter("jeton_log_lines_dropped_total")(vec![]),
+            clock_steps: Family::new::<ClockStep>(names.counter("jeton_clock_steps_total")),
             reload_last_successful: Family::new::<ReloadSubject>(names.gauge("jeton_reload_last_successful")),
             reload_last_success_timestamp: Family::new::<ReloadSubject>(
                 names.gauge("jeton_reload_last_success_timestamp_seconds"),
@@ -224,6 +227,11 @@ impl Metrics {
     /// So many log lines have been dropped in all.
     pub fn log_lines_dropped(&self, lines: u64) {
         self.log_lines_dropped.absolute(lines);
+    }
+
+    /// The machine's clock stepped.
+    pub fn clock_stepped(&self, direction: ClockStep) {
+        self.clock_steps.get(direction).increment(1);
     }
 
     /// A reload of `subject` ended at `unix_seconds`.

@@ -12,6 +12,7 @@ mod cli;
 mod compose;
 mod conformance;
 mod demo;
+mod deploy;
 mod drain;
 mod dump;
 mod faults;
