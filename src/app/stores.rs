@@ -18,7 +18,8 @@ use crate::random::Random;
 use crate::store::memory::MemoryStore;
 use crate::store::observer::StoreObserver;
 use crate::store::redis::RedisStore;
-use crate::store::redis::options::{Access, Endpoint, RedisOptions};
+use crate::store::redis::lookout::Whereabouts;
+use crate::store::redis::options::{Access, RedisOptions};
 use crate::store::redis::tls::{ClientTls, TlsFiles};
 use crate::store::watched::WatchedStore;
 use crate::worker::House;
@@ -42,6 +43,7 @@ impl Stores {
             StoreUrl::Redis { endpoint, database } => (endpoint.clone(), *database),
         };
         Ok(Self::Redis(RedisOptions {
+            whereabouts: Whereabouts::of(&endpoint),
             endpoint,
             access: Arc::new(ArcSwap::from_pointee(access(store)?)),
             database,
@@ -108,7 +110,7 @@ impl fmt::Display for Stores {
 
 fn access(store: &StoreOptions) -> Result<Access, String> {
     let tls = match &store.url {
-        StoreUrl::Redis { endpoint: Endpoint::Tls { .. }, .. } => {
+        StoreUrl::Redis { endpoint, .. } if endpoint.speaks_tls() => {
             let read = |path: &Path| std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()));
             let ca = store.tls.ca_file.as_deref().map(read).transpose()?;
             let certificate = store.tls.certificate_file.as_deref().map(read).transpose()?;

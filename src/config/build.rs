@@ -13,7 +13,6 @@ use super::settings::{Settings, Value};
 use super::store_url::{self, ParsedStoreUrl, StoreUrl};
 use crate::oauth::metadata::Issuer;
 use crate::oauth::secret::Secret;
-use crate::store::redis::options::Endpoint;
 
 /// The shortest token that opens `/admin/`.
 const ADMIN_TOKEN_CHARS_MIN: usize = 32;
@@ -188,12 +187,12 @@ impl Builder<'_> {
                 self.mistake(given, format!("needs {other} beside it"));
             }
         }
-        let speaks_tls = matches!(url, StoreUrl::Redis { endpoint: Endpoint::Tls { .. }, .. });
+        let speaks_tls = matches!(url, StoreUrl::Redis { endpoint, .. } if endpoint.speaks_tls());
         let given = ["store.tls.ca_file", "store.tls.certificate_file"]
             .into_iter()
             .find(|path| self.settings.get(path).is_some());
         if let (Some(given), false) = (given, speaks_tls) {
-            self.warn(given, "is not used: store.url does not begin with rediss://");
+            self.warn(given, "is not used: store.url does not begin with rediss");
         }
         tls
     }

@@ -14,9 +14,9 @@ use crate::store::redis::url::{self, ParsedUrl};
 pub enum StoreUrl {
     /// `memory:`: in the process.
     Memory,
-    /// `redis://`, `rediss://`, `redis+unix://`: one Redis.
+    /// One Redis (`redis://`, `rediss://`, `redis+unix://`), the primary of a Sentinel, or a cluster.
     Redis {
-        /// Where it listens.
+        /// Where it is.
         endpoint: Endpoint,
         /// The number of its database.
         database: u32,
@@ -37,19 +37,31 @@ pub(crate) fn parse(text: &str) -> Result<ParsedStoreUrl, String> {
         return Ok(ParsedStoreUrl { url: StoreUrl::Memory, username: None, password: None });
     }
     let ParsedUrl { endpoint, username, password, database } = url::parse(text).map_err(|error| error.to_string())?;
+    if matches!(endpoint, Endpoint::Cluster { .. }) {
+        return Err("Redis Cluster is not spoken by this release; name one Redis, or sentinels".into());
+    }
     Ok(ParsedStoreUrl { url: StoreUrl::Redis { endpoint, database }, username, password })
 }
 
 /// The scheme that was meant by one that names no store, if one is near it.
 pub(crate) fn meant(text: &str) -> Option<&'static str> {
-    const SCHEMES: [&str; 4] = ["memory", "redis", "rediss", "redis+unix"];
+    const SCHEMES: [&str; 8] = [
+        "memory",
+        "redis",
+        "rediss",
+        "redis+unix",
+        "redis+sentinel",
+        "rediss+sentinel",
+        "redis+cluster",
+        "rediss+cluster",
+    ];
     let (scheme, _) = text.split_once(':')?;
     closest(scheme, SCHEMES).filter(|near| *near != scheme)
 }
 
 /// A store's URL as it may be shown: a password in it, or a value that is no URL, is masked.
 pub(crate) fn masked(text: &str) -> String {
-    let Ok(mut url) = Url::parse(text) else { return "…".into() };
+    let Ok(mut url) = Url::parse(text) else { return masked_hosts(text).unwrap_or_else(|| "…".into()) };
     if url.password().is_some() && url.set_password(Some("masked")).is_err() {
         return "…".into();
     }
@@ -59,6 +71,15 @@ pub(crate) fn masked(text: &str) -> String {
     url.to_string().replace(":masked@", ":…@").replace("?masked", "?…")
 }
 
+/// The same for a URL of several hosts, which is no URL to others.
+fn masked_hosts(text: &str) -> Option<String> {
+    url::parse(text).ok()?;
+    let (scheme, rest) = text.split_once("://")?;
+    let Some((user, hosts)) = rest.rsplit_once('@') else { return Some(text.into()) };
+    let name = user.split_once(':').map_or(user, |(name, _)| name);
+    Some(format!("{scheme}://{name}:…@{hosts}"))
+}
+
 impl fmt::Display for StoreUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -66,6 +87,7 @@ impl fmt::Display for StoreUrl {
             Self::Redis { endpoint: endpoint @ Endpoint::Unix { .. }, database } => {
                 write!(f, "{endpoint}?db={database}")
             }
+            Self::Redis { endpoint: endpoint @ Endpoint::Cluster { .. }, .. } => endpoint.fmt(f),
             Self::Redis { endpoint, database } => write!(f, "{endpoint}/{database}"),
         }
     }
@@ -87,6 +109,7 @@ mod tests {
         let unix = read("redis+unix:///run/redis.sock?db=4&pass=x");
         assert_eq!(unix.url.to_string(), "redis+unix:///run/redis.sock?db=4");
         assert_eq!(unix.password, Some(Secret::new(b"x")));
+        assert_eq!(read("redis+sentinel://:p@a,b:1/main/2").url.to_string(), "redis+sentinel://a:26379,b:1/main/2");
     }
 
     #[test]
@@ -103,6 +126,7 @@ mod tests {
     #[test]
     fn a_mistyped_scheme_is_guessed() {
         assert_eq!(meant("redsi://h"), Some("redis"));
+        assert_eq!(meant("redis+sentinels://h/m"), Some("redis+sentinel"));
         assert_eq!(meant("redis://h/x"), None);
         assert_eq!(meant("http://h"), None);
     }
@@ -112,6 +136,9 @@ mod tests {
         assert_eq!(masked("redis://u:hunter2@h:1/0"), "redis://u:…@h:1/0");
         assert_eq!(masked("redis+unix:///s?pass=hunter2"), "redis+unix:///s?…");
         assert_eq!(masked("redis://h"), "redis://h");
+        assert_eq!(masked("redis+sentinel://u:hunter2@a:1,b:2/m/0"), "redis+sentinel://u:…@a:1,b:2/m/0");
+        assert_eq!(masked("redis+cluster://a:1,b:2"), "redis+cluster://a:1,b:2");
+        assert_eq!(masked("redis+cluster://u:hunter2@a:1,b:2/0"), "…");
         assert_eq!(masked("hunter2"), "…");
     }
 }

@@ -10,23 +10,28 @@
 //! [`save`], [`find`], [`delete`] are the three stories. [`seal`], [`grant_seal`], [`sub_keys`], [`grants`] and [`pages`] are what is
 //! written, [`commands`] and [`trip`] how it is asked, [`link`] the way to the connection, and [`connection`], [`serving`],
 //! [`handshake`], [`wire`], [`breaker`] and [`connector`] the connection itself. [`errors`] is the one table of Redis' refusals.
+//! [`sentinel`] leads it to a primary that changes; [`lookout`] is what workers know together of where that is, [`inquiry`] how they ask.
 
 mod breaker;
 mod commands;
 mod connection;
 pub mod connector;
 mod delete;
+pub mod endpoint;
 mod errors;
 mod find;
 mod grant_seal;
 mod grants;
 mod handshake;
+mod inquiry;
 mod link;
+pub mod lookout;
 pub mod options;
 mod pages;
 mod retry;
 mod save;
 mod seal;
+mod sentinel;
 mod server_info;
 mod serving;
 mod sub_keys;
@@ -45,6 +50,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
+use futures_util::future::Either;
 use tokio::time::Instant;
 
 use self::breaker::Breaker;
@@ -53,8 +59,10 @@ use self::connection::{Connection, Reported};
 use self::connector::{Connector, NetConnector};
 use self::grants::Grants;
 use self::link::Link;
+use self::lookout::Whereabouts;
 use self::options::RedisOptions;
 use self::retry::RetryBudget;
+use self::sentinel::SentinelConnector;
 use self::sub_keys::SubKeys;
 use super::observer::StoreObserver;
 use super::open_pages::OpenPages;
@@ -95,8 +103,20 @@ impl RedisStore {
         random: Random,
         observer: Rc<dyn StoreObserver>,
     ) -> (Self, impl Future<Output = ()> + 'static) {
-        let connector = NetConnector::new(&options);
-        Self::start_with(connector, options, keys, clock, random, observer)
+        match &options.whereabouts {
+            Whereabouts::Fixed => {
+                let connector = NetConnector::new(&options);
+                let (store, connection) = Self::start_with(connector, options, keys, clock, random, observer);
+                (store, Either::Left(connection))
+            }
+            Whereabouts::Sentinel(lookout) => {
+                let lookout = Arc::clone(lookout);
+                let connector = SentinelConnector::new(Arc::clone(&lookout), &options);
+                let following = options.clone();
+                let (store, connection) = Self::start_with(connector, options, keys, clock, random, observer);
+                (store, Either::Right(async move { sentinel::beside(connection, &following, &lookout).await }))
+            }
+        }
     }
 
     /// As [`RedisStore::start`], over streams that `connector` opens.

@@ -7,6 +7,7 @@ mod corrupted;
 mod emptied;
 mod frozen;
 mod refusing;
+mod sentinel;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};

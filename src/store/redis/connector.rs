@@ -43,7 +43,12 @@ pub(super) enum NetStream {
 
 impl NetConnector {
     pub(super) fn new(options: &RedisOptions) -> Self {
-        Self { endpoint: options.endpoint.clone(), access: Arc::clone(&options.access) }
+        Self::to(options.endpoint.clone(), Arc::clone(&options.access))
+    }
+
+    /// To another place than the options say.
+    pub(super) fn to(endpoint: Endpoint, access: Arc<ArcSwap<Access>>) -> Self {
+        Self { endpoint, access }
     }
 
     async fn tls(&self, host: &str, stream: TcpStream) -> io::Result<NetStream> {
@@ -63,6 +68,7 @@ impl Connector for NetConnector {
             Endpoint::Tcp { host, port } => Ok(NetStream::Tcp(open_tcp(host, *port).await?)),
             Endpoint::Tls { host, port } => self.tls(host, open_tcp(host, *port).await?).await,
             Endpoint::Unix { path } => UnixStream::connect(path).await.map(NetStream::Unix),
+            Endpoint::Sentinel { .. } | Endpoint::Cluster { .. } => Err(io::Error::other("no single server")),
         }
     }
 }

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
+pub use super::endpoint::{Address, Endpoint};
+use super::lookout::Whereabouts;
 use super::tls::ClientTls;
-pub use super::url::Endpoint;
 use super::url::{self, ParsedUrl, UrlError};
 use crate::oauth::secret::Secret;
 
@@ -16,6 +17,8 @@ use crate::oauth::secret::Secret;
 pub struct RedisOptions {
     /// Where to connect.
     pub endpoint: Endpoint,
+    /// What all workers know together of where that leads: [`Whereabouts::of`] the endpoint.
+    pub whereabouts: Whereabouts,
     /// How it lets us in, read at each connect: what is put here serves from the next connection on.
     pub access: Arc<ArcSwap<Access>>,
     /// The database to select.
@@ -45,13 +48,14 @@ pub struct Access {
 pub const KEY_PREFIX_BYTES_MAX: usize = 16;
 
 impl RedisOptions {
-    /// Options for a URL: `redis://`, `rediss://`, `redis+unix://` or `unix:`, with everything else at its default and no TLS yet.
+    /// Options for the URL of a Redis, with everything else at its default and no TLS yet.
     ///
     /// # Errors
     /// [`UrlError`], which says what is wrong and what would be right.
     pub fn parse_url(url: &str) -> Result<Self, UrlError> {
         let ParsedUrl { endpoint, username, password, database } = url::parse(url)?;
         Ok(Self {
+            whereabouts: Whereabouts::of(&endpoint),
             endpoint,
             access: Arc::new(ArcSwap::from_pointee(Access { username, password, tls: None })),
             database,

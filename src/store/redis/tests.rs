@@ -6,6 +6,7 @@ mod facts;
 mod garbled;
 mod layout;
 mod outage;
+mod sentinel;
 mod server;
 mod suite;
 mod tls;
@@ -20,7 +21,7 @@ use tokio::task::{LocalSet, spawn_local};
 
 use self::server::Server;
 use super::RedisStore;
-use super::connector::{Connector, NetConnector};
+use super::connector::Connector;
 use super::options::RedisOptions;
 use crate::clock::Clock;
 use crate::oauth::grant::Grant;
@@ -87,14 +88,19 @@ struct Opened {
 }
 
 fn open(options: RedisOptions) -> Opened {
-    open_with(NetConnector::new(&options), options)
+    opened(|keys, witness| RedisStore::start(options, keys, Clock::System, Random::system(), witness))
 }
 
 fn open_with(connector: impl Connector, options: RedisOptions) -> Opened {
+    opened(|keys, witness| RedisStore::start_with(connector, options, keys, Clock::System, Random::system(), witness))
+}
+
+fn opened<T: Future<Output = ()> + 'static>(
+    start: impl FnOnce(Arc<ArcSwap<ServiceKeys>>, Rc<Witness>) -> (RedisStore, T),
+) -> Opened {
     let witness: Rc<Witness> = Rc::default();
     let keys = Arc::new(ArcSwap::from_pointee(contract::keys()));
-    let (observer, random) = (Rc::clone(&witness), Random::system());
-    let (store, task) = RedisStore::start_with(connector, options, Arc::clone(&keys), Clock::System, random, observer);
+    let (store, task) = start(Arc::clone(&keys), Rc::clone(&witness));
     spawn_local(task);
     Opened { store, witness, keys }
 }

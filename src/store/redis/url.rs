@@ -1,6 +1,9 @@
-//! The URL of a Redis: `redis://user:password@host:6379/0`, `rediss://…` with TLS, `redis+unix:///path?db=0` or `unix:/path`.
+//! The URL of a Redis: `redis://user:password@host:6379/0`, `rediss://…` with TLS, `redis+unix:///path?db=0` or `unix:/path`; those
+//! that name several hosts are read in [`hosts`].
 //!
 //! Invariant: no error repeats the URL, which may hold a password.
+
+mod hosts;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,33 +11,10 @@ use std::path::PathBuf;
 
 use url::{Host, Url};
 
+pub use super::endpoint::Endpoint;
 use crate::oauth::secret::Secret;
 
 const PORT: u16 = 6379;
-
-/// Where to connect.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Endpoint {
-    /// Plain TCP.
-    Tcp {
-        /// A name, resolved at each connect, or an address.
-        host: String,
-        /// The port.
-        port: u16,
-    },
-    /// TLS over TCP; the certificate must be for `host`.
-    Tls {
-        /// A name, resolved at each connect, or an address.
-        host: String,
-        /// The port.
-        port: u16,
-    },
-    /// A unix socket.
-    Unix {
-        /// The socket's file.
-        path: PathBuf,
-    },
-}
 
 /// What is wrong with a URL, and what would be right.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,22 +38,20 @@ pub struct ParsedUrl {
 /// # Errors
 /// [`UrlError`].
 pub fn parse(text: &str) -> Result<ParsedUrl, UrlError> {
-    let url = Url::parse(text).map_err(|error| {
-        let hint = "a URL of Redis is like redis://user:password@host:6379/0 or redis+unix:///run/redis.sock";
-        refuse(format!(
-            "not a URL ({error}); {hint}; in user and password write @ as %40, : as %3A, / as %2F, ? as %3F, # as %23, % as %25"
-        ))
-    })?;
+    if let Some((scheme, rest)) = text.split_once("://").filter(|(scheme, _)| hosts::are_named_by(scheme)) {
+        return hosts::parse(scheme, rest);
+    }
+    let url = Url::parse(text).map_err(|error| not_a_url(&error.to_string()))?;
     if url.fragment().is_some() {
         return Err(refuse("nothing may stand behind #; in a password write it as %23"));
     }
     match url.scheme() {
         "redis" | "rediss" => parse_net(&url),
         "redis+unix" | "unix" => parse_unix(&url),
-        "redis+sentinel" | "rediss+sentinel" | "redis+cluster" | "rediss+cluster" => {
-            Err(refuse("Sentinel and Cluster are not spoken by this release; name one primary as redis://host:6379"))
-        }
-        other => Err(refuse(format!("unknown scheme {other:?}; one of memory, redis, rediss, redis+unix"))),
+        scheme if hosts::are_named_by(scheme) => Err(refuse(format!("write it as {scheme}://host:7000,host2:7001"))),
+        other => Err(refuse(format!(
+            "unknown scheme {other:?}; one of memory, redis, rediss, redis+unix, redis+sentinel, redis+cluster"
+        ))),
     }
 }
 
@@ -163,20 +141,15 @@ fn decode<'a>(text: &'a str, what: &str) -> Result<Cow<'a, str>, UrlError> {
     String::from_utf8(bytes).map(Cow::Owned).map_err(|_| refuse(format!("{what} is not UTF-8")))
 }
 
-fn refuse(why: impl Into<String>) -> UrlError {
-    UrlError(why.into())
+fn not_a_url(error: &str) -> UrlError {
+    let hint = "a URL of Redis is like redis://user:password@host:6379/0 or redis+unix:///run/redis.sock";
+    refuse(format!(
+        "not a URL ({error}); {hint}; in user and password write @ as %40, : as %3A, / as %2F, ? as %3F, # as %23, % as %25"
+    ))
 }
 
-impl fmt::Display for Endpoint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The colons of an IPv6 address would be taken for the port's.
-        let bracketed = |host: &str| if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
-        match self {
-            Self::Tcp { host, port } => write!(f, "redis://{}:{port}", bracketed(host)),
-            Self::Tls { host, port } => write!(f, "rediss://{}:{port}", bracketed(host)),
-            Self::Unix { path } => write!(f, "redis+unix://{}", path.display()),
-        }
-    }
+fn refuse(why: impl Into<String>) -> UrlError {
+    UrlError(why.into())
 }
 
 impl fmt::Display for UrlError {
@@ -245,7 +218,6 @@ mod tests {
             ("redis+unix://run/redis.sock", "three slashes"),
             ("redis+unix://", "path is missing"),
             ("redis+unix:///r?x=1", "one of db"),
-            ("redis+cluster://h:7000", "not spoken"),
         ];
         for (url, expected) in cases {
             let error = parse(url).unwrap_err().to_string();

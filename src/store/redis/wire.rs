@@ -93,10 +93,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     /// The next reply. Pushes, which answer nothing, are passed over.
     pub(super) fn poll_reply(&mut self, context: &mut Context<'_>) -> Poll<Result<Value, WireBroken>> {
         loop {
-            match self.decode()? {
-                Some(Value::Push { .. }) => continue,
-                Some(reply) => return Poll::Ready(Ok(reply)),
-                None => {}
+            match ready!(self.poll_value(context))? {
+                Value::Push { .. } => {}
+                reply => return Poll::Ready(Ok(reply)),
+            }
+        }
+    }
+
+    /// The next that comes, a reply or a push.
+    pub(super) fn poll_value(&mut self, context: &mut Context<'_>) -> Poll<Result<Value, WireBroken>> {
+        loop {
+            if let Some(value) = self.decode()? {
+                return Poll::Ready(Ok(value));
             }
             self.inbound.reserve(READ_BYTES);
             let read = ready!(pin!(self.stream.read_buf(&mut self.inbound)).poll(context))?;

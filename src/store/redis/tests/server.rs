@@ -19,6 +19,9 @@ use tempfile::TempDir;
 use super::PATIENCE;
 use crate::store::redis::options::RedisOptions;
 
+/// Where it is there, the server's first argument.
+const SENTINEL_FILE: &str = "sentinel.conf";
+
 pub(super) struct Server {
     child: Child,
     folder: TempDir,
@@ -33,6 +36,22 @@ impl Server {
 
     pub(super) fn start_with(arguments: &[&str]) -> Self {
         let server = Self::start_on(free_port(), arguments);
+        server.until_ready();
+        server
+    }
+
+    /// A sentinel that alone decides over a primary and calls it `main`, and whose further lines of configuration may say more.
+    pub(super) fn start_sentinel(primary: &Self, lines: &str) -> Self {
+        let folder = TempDir::new().unwrap();
+        let watch = format!(
+            "sentinel monitor main 127.0.0.1 {} 1\nsentinel down-after-milliseconds main 1000\n\
+             sentinel failover-timeout main 3000\n{lines}\n",
+            primary.port
+        );
+        fs::write(folder.path().join(SENTINEL_FILE), watch).unwrap();
+        let (port, arguments) = (free_port(), vec!["--sentinel".to_owned()]);
+        let child = spawn(folder.path(), port, &arguments);
+        let server = Self { child, folder, port, arguments };
         server.until_ready();
         server
     }
@@ -157,6 +176,7 @@ fn spawn(folder: &Path, port: u16, arguments: &[String]) -> Child {
     let start = |program: &Path| {
         Command::new(program)
             .current_dir(folder)
+            .args(folder.join(SENTINEL_FILE).exists().then_some(SENTINEL_FILE))
             .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--unixsocket", "socket", "--save", ""])
             .args(arguments)
             .stdin(Stdio::null())
