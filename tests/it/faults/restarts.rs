@@ -70,7 +70,8 @@ async fn redis_is_emptied_under_load() {
     for round in 0..4 {
         load.until_answered(200).await;
         let start = load.now();
-        if round % 2 == 0 {
+        // The last one breaks no connection, so that only the mint's own look finds the grants gone.
+        if round % 2 == 1 {
             redis.run::<()>("FLUSHALL");
             load.lost_since(start);
         } else {

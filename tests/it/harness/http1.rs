@@ -1,6 +1,7 @@
 //! HTTP/1.1 byte by byte: what is sent is exactly what the test says, half requests and pipelines too.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
@@ -46,9 +47,18 @@ impl Wire {
         self.receive(&request.method).await
     }
 
-    /// Sends a request and reads its answer; why there is none, or only a part of one, where the connection ends.
-    pub(crate) async fn exchange(&mut self, request: &Request) -> Result<Answer, String> {
-        let sent = self.try_send(&self.bytes_of(request)).await;
+    /// Sends a request and reads its answer; why there is none, or only a part of one, where the connection ends. `halves`: how long
+    /// it pauses in the middle of the request.
+    pub(crate) async fn exchange(&mut self, request: &Request, halves: Option<Duration>) -> Result<Answer, String> {
+        let bytes = self.bytes_of(request);
+        let (begin, end) = bytes.split_at(halves.map_or(0, |_| bytes.len() / 2));
+        let mut sent = self.try_send(begin).await;
+        if let Some(pause) = halves {
+            tokio::time::sleep(pause).await;
+        }
+        if sent.is_ok() {
+            sent = self.try_send(end).await;
+        }
         match self.read_answer(&request.method).await {
             Ok(Some(answer)) => Ok(answer),
             Ok(None) => Err(format!("the connection ended before an answer (sending: {sent:?})")),

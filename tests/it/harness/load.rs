@@ -21,6 +21,8 @@ use super::wait::until;
 
 /// Tokens that one client asks for at most.
 const TOKENS_MAX: usize = 100_000;
+/// Connections of an audit.
+const AUDITORS: usize = 4;
 /// Before a client asks again who was refused, or could not connect.
 const PAUSE: Duration = Duration::from_millis(1);
 
@@ -106,17 +108,29 @@ impl Load {
 
 /// Asks about every token of a journal, with the store unharmed: each question is answered.
 async fn audit(journal: &mut Journal, watch: Watch, reader: &TestClient) {
-    let mut channel = Channel::connect(reader.server, Http::One).await.expect("a node for the audit");
     let tokens: Vec<String> = journal.tokens.keys().cloned().collect();
+    let mut parts = JoinSet::new();
+    for part in tokens.chunks(tokens.len().div_ceil(AUDITORS).max(1)) {
+        parts.spawn(audit_part(part.to_vec(), watch, reader.clone()));
+    }
+    for part in parts.join_all().await {
+        journal.merge(part);
+    }
+}
+
+async fn audit_part(tokens: Vec<String>, watch: Watch, reader: TestClient) -> Journal {
+    let mut seen = Journal::default();
+    let mut channel = Channel::connect(reader.server, Http::One).await.expect("a node for the audit");
     for token in tokens {
         let start = watch.now();
         let answer = match channel.exchange(&reader.introspection_request(&token)).await {
-            Exchange::Answered(answer) => answer,
+            Exchange::Answered(answer) => answer.expect(200),
             other => panic!("the audit was not answered: {other:?}"),
         };
-        // The node that answers is another than those that revoked, unless a journal says otherwise.
-        journal.introspected(&token, start, watch.now(), usize::MAX, &answer.expect(200));
+        // A node of its own: another than those that revoked.
+        seen.introspected(&token, start, watch.now(), usize::MAX, &answer);
     }
+    seen
 }
 
 /// One client on its way.

@@ -10,12 +10,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use super::channel::{Channel, Exchange};
-use super::errands::{Errands, Journal, Watch};
+use super::errands::{Errand, Errands, Journal, Watch};
 use super::history::Terms;
 use super::request::{Http, Request};
 use super::server::TestServer;
@@ -23,6 +24,8 @@ use super::wait::until;
 
 /// Between two looks at a node's readiness.
 const LOOK: Duration = Duration::from_millis(20);
+/// Requests at once on one HTTP/2 connection.
+const STREAMS: usize = 4;
 /// Tokens that one client asks for at most.
 const TOKENS_MAX: usize = 20_000;
 
@@ -70,7 +73,8 @@ impl StrictLoad {
                     seen: seen.clone(),
                     drain_delay,
                     // From without a pause to most of the delay.
-                    pause: drain_delay * u32::try_from(number % 4).unwrap() / 5,
+                    pause: drain_delay * u32::try_from(number % 5).unwrap() / 6,
+                    slow: number % 3 == 1,
                     stop: Arc::clone(&stop),
                     answered: Arc::clone(&answered),
                     late: 0,
@@ -137,6 +141,7 @@ struct Keeper {
     seen: watch::Receiver<Seen>,
     drain_delay: Duration,
     pause: Duration,
+    slow: bool,
     stop: Arc<AtomicBool>,
     answered: Arc<AtomicU64>,
     late: u64,
@@ -152,6 +157,7 @@ impl Keeper {
             };
             let idle = seen.at.elapsed();
             match Channel::connect(self.address, self.http).await {
+                Ok(channel) if self.slow => self.stay(channel.in_halves(self.drain_delay / 10), &mut errands).await,
                 Ok(channel) => self.stay(channel, &mut errands).await,
                 Err(error) => self.failed(&mut errands, idle, format!("not accepted although ready: {error}")),
             }
@@ -159,27 +165,38 @@ impl Keeper {
         (errands.journal, self.late)
     }
 
-    /// Uses the connection until it is told to end.
-    async fn stay(&mut self, mut channel: Channel, errands: &mut Errands) {
+    /// Uses the connection until it is told to end: over HTTP/2 for several requests at once.
+    async fn stay(&mut self, channel: Channel, errands: &mut Errands) {
+        let mut lanes = channel.into_lanes(STREAMS);
         let mut used = Instant::now();
-        while !self.stopped() {
+        let mut goes_on = true;
+        while goes_on && !self.stopped() {
             sleep(self.pause).await;
-            let (errand, request) = errands.next();
+            let asked: Vec<(Errand, Request)> = lanes.iter().map(|_| errands.next()).collect();
             let (start, idle) = (errands.now(), used.elapsed());
-            let (answer, goes_on) = match channel.exchange(&request).await {
-                Exchange::Answered(answer) => (answer, true),
-                Exchange::AnsweredLast(answer) => (answer, false),
-                Exchange::NotSent => return,
-                Exchange::Failed(why) => {
-                    errands.done(errand, start, self.node, None);
-                    return self.failed(errands, idle, why);
-                }
-            };
+            let exchanges = lanes.iter_mut().zip(&asked).map(|(lane, (_, request))| lane.exchange(request));
+            let exchanges = join_all(exchanges).await;
             used = Instant::now();
-            errands.done(errand, start, self.node, Some(&answer));
-            self.answered.fetch_add(1, Ordering::Relaxed);
-            if !goes_on {
-                return;
+            for ((errand, _), exchange) in asked.into_iter().zip(exchanges) {
+                let answer = match exchange {
+                    Exchange::Answered(answer) => answer,
+                    Exchange::AnsweredLast(answer) => {
+                        goes_on = false;
+                        answer
+                    }
+                    Exchange::NotSent => {
+                        goes_on = false;
+                        continue;
+                    }
+                    Exchange::Failed(why) => {
+                        goes_on = false;
+                        errands.done(errand, start, self.node, None);
+                        self.failed(errands, idle, why);
+                        continue;
+                    }
+                };
+                errands.done(errand, start, self.node, Some(&answer));
+                self.answered.fetch_add(1, Ordering::Relaxed);
             }
         }
     }
