@@ -4,6 +4,7 @@
 //! `ROUNDS=5` makes them short, `REQUESTS=20000` the run of mixed faults, `ONLY=rolling` runs those whose name begins so. Every round waits
 //! for conditions, so a hundred take minutes.
 
+mod failover;
 mod killed;
 mod mixed;
 mod rolling;
@@ -34,6 +35,7 @@ const SCENARIOS: &[(&str, Scenario)] = &[
     ("jeton-killed", |plan| Box::pin(killed::jeton(plan))),
     ("rolling-http1", |plan| Box::pin(rolling::http1(plan))),
     ("rolling-http2", |plan| Box::pin(rolling::http2(plan))),
+    ("failover", |plan| Box::pin(failover::run(plan))),
     ("mixed-faults", |plan| Box::pin(mixed::run(plan))),
 ];
 

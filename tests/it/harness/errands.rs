@@ -10,7 +10,7 @@ use ring::digest;
 
 use super::client::TestClient;
 use super::expect::Answer;
-use super::history::{Event, History, Moment, Terms, TokenHash, What};
+use super::history::{Breach, Event, History, Moment, Terms, TokenHash, What};
 use super::request::Request;
 
 /// Tokens that a client goes on asking about and revoking; the others rest until the audit.
@@ -193,9 +193,14 @@ impl Journal {
     /// Fails the test where the law or a promise was broken.
     #[track_caller]
     pub(crate) fn expect_kept(&self, terms: Terms) {
+        self.expect_none_of(&self.history.breaches(terms));
+    }
+
+    /// Fails the test on any of these breaches, and where the law was broken.
+    #[track_caller]
+    pub(crate) fn expect_none_of(&self, breaches: &[Breach]) {
         let unlawful = &self.unlawful;
         assert!(unlawful.is_empty(), "{} unlawful answers, such as {:#?}", unlawful.len(), unlawful.first());
-        let breaches = self.history.breaches(terms);
         let told: Vec<String> = breaches.iter().take(3).map(ToString::to_string).collect();
         assert!(breaches.is_empty(), "{} promises were broken:\n{}", breaches.len(), told.join("\n"));
     }

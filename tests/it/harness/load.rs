@@ -85,24 +85,35 @@ impl Load {
     }
 
     /// Ends it and returns what the clients saw; fails the test on a breach of the law or of a promise.
-    pub(crate) async fn stop(mut self) -> Journal {
+    pub(crate) async fn stop(self) -> Journal {
+        let journal = self.end().await;
+        journal.expect_kept(Terms::default());
+        journal
+    }
+
+    /// As [`Load::stop`], then asks `auditor` (a node that may be another one) about every token.
+    pub(crate) async fn stop_and_audit(self, auditor: &TestServer) -> Journal {
+        let journal = self.end_and_audit(auditor).await;
+        journal.expect_kept(Terms::default());
+        journal
+    }
+
+    /// As [`Load::stop_and_audit`], and judges nothing.
+    pub(crate) async fn end_and_audit(self, auditor: &TestServer) -> Journal {
+        let watch = self.watch;
+        let mut journal = self.end().await;
+        audit(&mut journal, watch, &auditor.client("orders-api")).await;
+        journal
+    }
+
+    async fn end(mut self) -> Journal {
         self.stop.store(true, Ordering::Relaxed);
         let mut all = Journal::default();
         for journal in std::mem::take(&mut self.clients).join_all().await {
             all.merge(journal);
         }
         all.history.losses = self.losses;
-        all.expect_kept(Terms::default());
         all
-    }
-
-    /// As [`Load::stop`], then asks `auditor` (a node that may be another one) about every token.
-    pub(crate) async fn stop_and_audit(self, auditor: &TestServer) -> Journal {
-        let watch = self.watch;
-        let mut journal = self.stop().await;
-        audit(&mut journal, watch, &auditor.client("orders-api")).await;
-        journal.expect_kept(Terms::default());
-        journal
     }
 }
 
