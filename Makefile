@@ -67,5 +67,8 @@ observe: ## let a real Prometheus watch jeton under load, ask every query of rul
 deploy-check: ## hold the manifests under deploy/ against Kubernetes' schemas and systemd's checker; needs Python
 	scripts/deploy-check
 
+attacks: ## run every attack at full size against a real process, with a good client beside it; prints a table
+	$(CARGO) test --locked --profile profiling --test it attacks::full -- --ignored --nocapture
+
 ci: ## all that .ci/run does
 	.ci/run

@@ -23,7 +23,7 @@ use self::shutdown::{Drain, Signals};
 use self::start::Sockets;
 use self::upkeep::Upkeep;
 use self::workers::Workers;
-use crate::actors::supervisor::CrashLoop;
+use crate::actors::supervisor::Crash;
 use crate::config::options::LogFormat;
 use crate::config::{ListenAddress, Loaded};
 use crate::http::Reach;
@@ -35,7 +35,7 @@ use crate::http::router::{MetricsText, Router};
 use crate::http::{Services, Shared};
 use crate::oauth::metadata::Issuer;
 use crate::telemetry::exporter::Exporter;
-use crate::telemetry::labels::{self, Label};
+use crate::telemetry::labels;
 use crate::telemetry::logging::{self, Format, Logging, StartError};
 use crate::worker;
 
@@ -66,8 +66,8 @@ pub enum RunError {
     Configuration(String),
     /// The operating system refused something.
     Refused(String),
-    /// An actor keeps dying.
-    Crashed(CrashLoop),
+    /// Something without which it cannot go on died.
+    Crashed(Crash),
     /// No worker could start.
     WorkersGone,
 }
@@ -92,6 +92,10 @@ pub fn run(loaded: Loaded, listening: impl FnOnce(&Listening)) -> Result<(), Run
         let place = panic.location().map(ToString::to_string);
         tracing::error!(event = "warning", place, "a panic");
     }));
+    #[cfg(debug_assertions)]
+    if let Some(folder) = crate::config::environment::fail_points() {
+        crate::failpoint::arm(folder);
+    }
     let runtime = worker::runtime()?;
     let ended = runtime.block_on(serve(loaded, logging.clone(), listening));
     logging.queue.flush();
@@ -111,8 +115,9 @@ async fn serve(mut loaded: Loaded, logging: Logging, listening: impl FnOnce(&Lis
     let shared = materials.shared.clone();
     let mut workers = Workers::start(shared.health.workers() - 1, &materials)?;
     let mut house = materials.open_house(true);
-    house.keep(Upkeep::new(&materials, exporter.clone(), workers.loads.clone(), logging.queue).run());
-    house.keep(admin(sockets.admin, sockets.reach, &house.services, exporter));
+    let mut upkeep = Upkeep::new(&materials, exporter.clone(), workers.loads.clone(), logging.queue);
+    house.keep_alive("upkeep", async move || upkeep.run().await);
+    house.keep("admin listener", admin(sockets.admin, sockets.reach, &house.services, exporter));
     let (stop, accepting) = accept_public(sockets.public, &shared, std::mem::take(&mut workers.queues));
     let mut accepting = Box::pin(accepting);
 
@@ -131,9 +136,7 @@ async fn serve(mut loaded: Loaded, logging: Logging, listening: impl FnOnce(&Lis
     shared.health.drain();
     match crash {
         None => tracing::info!(event = "drain_started", "draining"),
-        Some(CrashLoop(actor)) => {
-            tracing::error!(event = "drain_started", actor = actor.as_str(), "draining: an actor keeps dying");
-        }
+        Some(crash) => tracing::error!(event = "drain_started", %crash, "draining: {crash}"),
     }
     let drained = drain.run(&mut signals, accepting, stop, workers).await;
     drop(hang_up);
@@ -191,7 +194,7 @@ impl fmt::Display for RunError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Configuration(what) | Self::Refused(what) => f.write_str(what),
-            Self::Crashed(CrashLoop(actor)) => write!(f, "the {} keeps dying", actor.as_str()),
+            Self::Crashed(crash) => crash.fmt(f),
             Self::WorkersGone => f.write_str("no worker is left"),
         }
     }

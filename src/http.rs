@@ -14,6 +14,7 @@ pub(crate) mod activity;
 pub(crate) mod body;
 pub mod connection;
 pub mod connections;
+pub(crate) mod control_budget;
 pub(crate) mod endpoints;
 pub(crate) mod error;
 pub(crate) mod frames;

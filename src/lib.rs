@@ -22,6 +22,7 @@ pub mod oauth;
 
 // The leaves, which lie under every room but oauth.
 pub mod clock;
+pub(crate) mod failpoint;
 pub mod lifecycle;
 pub mod random;
 pub mod telemetry;

@@ -1,7 +1,8 @@
 //! One core: a thread with its own single-threaded runtime, its own actors, its own connection to the store and its own share of
 //! the connections. A request never leaves the worker it arrived on.
 //!
-//! Invariant: every task of a worker is in its set, so when the worker ends nothing of it goes on.
+//! Invariants: every task of a worker is in its set, so when the worker ends nothing of it goes on; none of them dies unnoticed: it is
+//! started again, or the process ends.
 
 use std::io;
 use std::rc::Rc;
@@ -10,6 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use futures_util::FutureExt;
 use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 use tokio::task::JoinSet;
 
@@ -20,7 +22,7 @@ use crate::actors::inspector::{InspectorHandle, InspectorOptions};
 use crate::actors::mailbox::Capacity;
 use crate::actors::minter::{MinterHandle, MinterOptions};
 use crate::actors::revoker::{RevokerHandle, RevokerOptions};
-use crate::actors::supervisor::CrashLoop;
+use crate::actors::supervisor::{self, Crash};
 use crate::http::{Services, Shared};
 use crate::oauth::client::Clients;
 use crate::random::Random;
@@ -50,7 +52,7 @@ const POLLS_BETWEEN_EVENTS: u32 = 256;
 pub struct House {
     /// What its endpoints work with.
     pub services: Services,
-    tasks: JoinSet<Result<(), CrashLoop>>,
+    tasks: JoinSet<Result<(), Crash>>,
 }
 
 impl House {
@@ -78,29 +80,32 @@ impl House {
 
         let mut tasks = JoinSet::new();
         for actor in [authenticating, minting, inspecting, revoking] {
-            tasks.spawn_local(actor);
+            tasks.spawn_local(supervisor::once("supervisor", actor));
         }
         let deadlines = around.deadlines;
-        tasks.spawn_local(async move {
-            deadlines.sweep_for_ever().await;
-            Ok(())
-        });
+        tasks.spawn_local(supervisor::keep_alive("sweep", async move || deadlines.sweep_for_ever().await));
         Self { services: Services { authenticator, minter, inspector, revoker, shared }, tasks }
     }
 
-    /// Adds a task that lives as long as the house.
-    pub(crate) fn keep(&mut self, task: impl Future<Output = ()> + 'static) {
-        self.tasks.spawn_local(async move {
-            task.await;
-            Ok(())
-        });
+    /// Adds a task that lives as long as the house, and whose panic is a crash.
+    pub(crate) fn keep(&mut self, name: &'static str, task: impl Future<Output = ()> + 'static) {
+        self.tasks.spawn_local(supervisor::once(name, task.map(Ok)));
     }
 
-    /// Waits until an actor has died too often; for ever while they live.
-    pub(crate) async fn crash(&mut self) -> CrashLoop {
+    /// Adds a task that is begun again after a panic.
+    pub(crate) fn keep_alive(&mut self, name: &'static str, task: impl AsyncFnMut() + 'static) {
+        self.tasks.spawn_local(supervisor::keep_alive(name, task));
+    }
+
+    /// Waits until something has died for good; for ever while all live.
+    pub(crate) async fn crash(&mut self) -> Crash {
         while let Some(ended) = self.tasks.join_next().await {
-            if let Ok(Err(crash)) = ended {
-                return crash;
+            match ended {
+                // It has done its work.
+                Ok(Ok(())) => {}
+                Ok(Err(crash)) => return crash,
+                // Panics are caught within; this one came from outside of what a task runs.
+                Err(_) => return Crash::Worker,
             }
         }
         std::future::pending().await

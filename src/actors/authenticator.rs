@@ -10,6 +10,7 @@ use arc_swap::ArcSwap;
 use super::mailbox::{Inbox, Mailbox, Reply};
 use super::supervisor::{Actor, Supervised};
 use super::{ActorError, Deadline, Surroundings};
+use crate::failpoint::{self, FailPoint};
 use crate::oauth::client::{AuthMethod, Client, ClientId, Clients};
 use crate::oauth::credentials::{PresentedCredentials, PresentedMethod, SecretReading, Unproven};
 use crate::oauth::secret;
@@ -111,6 +112,7 @@ impl AuthenticatorHandle {
 impl Actor<Authenticate> for Authenticator {
     async fn run(self, inbox: &mut Inbox<Authenticate>) {
         while let Some(batch) = inbox.next_batch(BATCH_MAX).await {
+            failpoint::reach(FailPoint::Authenticator);
             let clients = self.clients.load();
             for Authenticate { presented, reply } in batch {
                 if reply.is_awaited() {

@@ -8,6 +8,8 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use crate::failpoint::{self, FailPoint};
+
 /// How late a deadline may be noticed.
 const SWEEP_INTERVAL: Duration = Duration::from_millis(10);
 
@@ -49,6 +51,7 @@ impl Deadlines {
                 self.0.begun.notified().await;
             }
             tokio::time::sleep(SWEEP_INTERVAL).await;
+            failpoint::reach(FailPoint::Deadlines);
             let now = Instant::now();
             // Ending an ask wakes a task but runs none, so nothing is added to the list meanwhile.
             let left = self.0.all.borrow().iter().fold(false, |left, one| one.sweep(now) | left);

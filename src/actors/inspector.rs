@@ -7,6 +7,7 @@ use super::mailbox::{Inbox, Mailbox, Reply};
 use super::supervisor::{Actor, Supervised};
 use super::{ActorError, Deadline, Surroundings};
 use crate::clock::Clock;
+use crate::failpoint::{self, FailPoint};
 use crate::oauth::time::Timestamp;
 use crate::oauth::token::{TokenAddress, TokenRecord};
 use crate::store::{Lookup, StoreError, TokenStore};
@@ -82,6 +83,7 @@ impl<S: TokenStore> Actor<Inspect> for Inspector<S> {
             batch.retain(|inspect| inspect.reply.is_awaited());
             let (questions, places) = distinct(&batch);
             let found = self.store.find(questions).await;
+            failpoint::reach(FailPoint::Inspector);
             let now = Timestamp::from_unix_millis(self.options.clock.unix_millis());
             for (Inspect { reply, .. }, place) in batch.into_iter().zip(places) {
                 // A store answers as many items as it was asked.

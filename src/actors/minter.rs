@@ -11,6 +11,7 @@ use super::mailbox::{Inbox, Mailbox, Reply};
 use super::supervisor::{Actor, Supervised};
 use super::{ActorError, Deadline, Surroundings};
 use crate::clock::Clock;
+use crate::failpoint::{self, FailPoint};
 use crate::oauth::grant::Grant;
 use crate::oauth::keys::ServiceKeys;
 use crate::oauth::time::{Lifetime, Timestamp};
@@ -93,6 +94,7 @@ impl<S: TokenStore> Actor<Mint> for Minter<S> {
             batch.retain(|mint| mint.reply.is_awaited());
             let (made, records) = self.make(batch);
             let saved = self.store.save(records).await;
+            failpoint::reach(FailPoint::Minter);
             for ((reply, minted), saved) in made.into_iter().zip(saved) {
                 reply.send(saved.map(|()| minted).map_err(ActorError::from));
             }

@@ -6,6 +6,7 @@
 use super::mailbox::{Inbox, Mailbox, Reply};
 use super::supervisor::{Actor, Supervised};
 use super::{ActorError, Deadline, Surroundings};
+use crate::failpoint::{self, FailPoint};
 use crate::oauth::client::ClientId;
 use crate::oauth::token::TokenAddress;
 use crate::store::{Lookup, StoreError, TokenStore};
@@ -87,6 +88,7 @@ impl<S: TokenStore> Actor<Revoke> for Revoker<S> {
                 continue;
             }
             let deleted = self.store.delete(doomed.iter().map(|(revoke, _)| revoke.address).collect()).await;
+            failpoint::reach(FailPoint::Revoker);
             for ((revoke, verdict), deleted) in doomed.into_iter().zip(deleted) {
                 revoke.reply.send(deleted.map(|()| verdict).map_err(ActorError::from));
             }

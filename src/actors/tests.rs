@@ -15,6 +15,7 @@ use super::minter::{MinterHandle, MinterOptions};
 use super::revoker::{Revocation, RevokerHandle, RevokerOptions};
 use super::{ActorError, Deadline, Surroundings, deadlines::Deadlines, mailbox::Capacity};
 use crate::clock::Clock;
+use crate::failpoint::{FailPoint, on_this_thread};
 use crate::oauth::client::{Client, ClientId, Clients};
 use crate::oauth::credentials::{Endpoint, PresentedCredentials};
 use crate::oauth::form::Form;
@@ -27,6 +28,7 @@ use crate::oauth::token::{Page, Token, TokenAddress, TokenRecord};
 use crate::random::Random;
 use crate::store::{Lookup, NewRecord, StoreError, TokenStore};
 use crate::telemetry::exporter::Exporter;
+use crate::telemetry::metrics::MailboxMetrics;
 
 const NOW_SECONDS: u64 = 1_800_000_000;
 
@@ -273,4 +275,72 @@ async fn a_client_is_proven_by_either_reading_and_refused_for_a_reason() {
     };
     let ((), end) = tokio::join!(story, task);
     assert_eq!(end, Ok(()));
+}
+
+/// A panic in the middle of a batch: those in it are told that nobody knows, those behind it are answered, at once.
+#[tokio::test(start_paused = true)]
+async fn f23_a_panic_costs_the_batch_in_hand() {
+    let house = House::new();
+    let begun = Instant::now();
+    house
+        .within(async |minter, inspector, revoker| {
+            let mint = || minter.mint(by(), grant("a"), HOUR, None);
+            let address = mint().await.unwrap().address;
+            let inspect = || inspector.inspect(by(), address);
+
+            on_this_thread::arm(FailPoint::Minter);
+            let (a, b) = tokio::join!(mint(), mint());
+            assert_eq!((a.unwrap_err(), b.unwrap_err()), (ActorError::Lost, ActorError::Lost));
+            mint().await.unwrap();
+
+            on_this_thread::arm(FailPoint::Inspector);
+            assert_eq!(tokio::join!(inspect(), inspect()), (Err(ActorError::Lost), Err(ActorError::Lost)));
+            assert!(matches!(inspect().await, Ok(Inspection::Live(_))));
+
+            on_this_thread::arm(FailPoint::Revoker);
+            let revoke = |client| revoker.revoke(by(), address, ClientId::new(client));
+            // Whose answer was given before is not asked again.
+            assert_eq!(tokio::join!(revoke("a"), revoke("b")), (Err(ActorError::Lost), Ok(Revocation::NotOwner)));
+            assert_eq!(revoke("a").await, Ok(Revocation::NotFound));
+        })
+        .await;
+    assert_eq!(begun.elapsed(), Duration::ZERO, "nobody waited for a new actor");
+}
+
+#[tokio::test(start_paused = true)]
+async fn f23_nobody_is_called_unproven_by_an_authenticator_that_died() {
+    let house = House::new();
+    let (authenticator, task) = AuthenticatorHandle::start(&house.around, registry());
+    let story = async move {
+        let header = format!("Basic {}", data_encoding::BASE64.encode(b"good:p%41ss"));
+        let ask = || {
+            let form = Form::parse(b"").unwrap();
+            let headers = Some(header.as_bytes());
+            let presented = PresentedCredentials::parse(Endpoint::Token, headers.into_iter(), &form).unwrap();
+            authenticator.authenticate(by(), presented)
+        };
+        on_this_thread::arm(FailPoint::Authenticator);
+        let (a, b) = tokio::join!(ask(), ask());
+        assert_eq!((a.unwrap_err(), b.unwrap_err()), (ActorError::Lost, ActorError::Lost));
+        assert!(matches!(ask().await, Ok(Authentication::Proven(_))));
+    };
+    let ((), end) = tokio::join!(story, task);
+    assert_eq!(end, Ok(()));
+}
+
+/// Who asks an actor that hangs is told in time, though what tells him died before.
+#[tokio::test(start_paused = true)]
+async fn f23_the_sweep_of_overdue_asks_goes_on_after_a_panic() {
+    let deadlines = Deadlines::default();
+    let capacity = Capacity { messages_max: 10, reserved: 0, wait_max: Duration::from_secs(1) };
+    let (mailbox, inbox) = super::mailbox::mailbox(capacity, deadlines.clone(), MailboxMetrics::none());
+    on_this_thread::arm(FailPoint::Deadlines);
+    let sweep = super::supervisor::keep_alive("sweep", async || deadlines.sweep_for_ever().await);
+    tokio::select! {
+        _ = sweep => unreachable!(),
+        answer = mailbox.ask(by(), |reply: super::mailbox::Reply<()>| reply) => {
+            assert_eq!(answer, Err(ActorError::TimedOut));
+        }
+    }
+    drop(inbox);
 }

@@ -1,9 +1,11 @@
 //! Reads files again while the service runs: on SIGHUP all of them, else each within two seconds of its change.
 //!
-//! Invariant: what is bad is told, with its line and column, and changes nothing; what is good replaces the old as a whole.
+//! Invariant: what is bad is told, with its line and column, and changes nothing; what is good replaces the old as a whole; a panic on
+//! the way is told too, and ends no later reading.
 //!
 //! A thread of its own, since reading is slow where a file is large, and the listeners must not wait for it.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -14,6 +16,7 @@ use crate::config::clients::ClientsSource;
 use crate::config::keys_file::disk;
 use crate::config::options::{LogOptions, LogRequests as Requests};
 use crate::config::{Loaded, Mistake, Sources, Warning, WatchedFiles};
+use crate::failpoint::{self, FailPoint};
 use crate::http::LogRequests;
 use crate::oauth::client::ClientId;
 use crate::oauth::keys::ServiceKeys;
@@ -61,15 +64,30 @@ impl Reload {
                 Err(RecvTimeoutError::Disconnected) => return,
             };
             // Each is looked at, so that after a hang-up no look finds the same change again.
-            if self.watched.options.changed() | all {
-                self.read_options();
-            }
-            if self.watched.clients.changed() | all {
-                self.read_clients();
-            }
-            if self.watched.keys.changed() | all {
-                self.read_keys();
-            }
+            self.unless_it_panics(ReloadSubject::Secrets, |this| {
+                if this.watched.options.changed() | all {
+                    this.read_options();
+                }
+            });
+            self.unless_it_panics(ReloadSubject::Clients, |this| {
+                if this.watched.clients.changed() | all {
+                    this.read_clients();
+                }
+            });
+            self.unless_it_panics(ReloadSubject::Keys, |this| {
+                if this.watched.keys.changed() | all {
+                    this.read_keys();
+                }
+            });
+        }
+    }
+
+    /// A panic is told as any other failure is: what was in force stays in force, since it is replaced as a whole, and the next change
+    /// is read as ever.
+    fn unless_it_panics(&mut self, subject: ReloadSubject, look: impl FnOnce(&mut Self)) {
+        if catch_unwind(AssertUnwindSafe(|| look(self))).is_err() {
+            self.count(subject, false);
+            tracing::error!(event = "reload_failed", subject = subject.as_str(), "reading it panicked");
         }
     }
 
@@ -114,6 +132,7 @@ impl Reload {
     }
 
     fn read_clients(&mut self) {
+        failpoint::reach(FailPoint::Reload);
         let read = self.clients_source.reload();
         self.watched.clients.watch(self.clients_source.watched_paths());
         let read = match read {

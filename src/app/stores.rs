@@ -73,7 +73,7 @@ impl Stores {
                 let (store, connection) =
                     RedisStore::start(options.clone(), keys, clock, random.clone(), watch.clone());
                 let mut house = House::open(WatchedStore::new(store, watch), clients, random, shared);
-                house.keep(connection);
+                house.keep("connection to the store", connection);
                 house
             }
         }

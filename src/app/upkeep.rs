@@ -8,6 +8,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::workers::{Materials, WorkerLoad};
 use crate::clock::{Step, StepWatch};
+use crate::failpoint::{self, FailPoint};
 use crate::http::Shared;
 use crate::oauth::keys::{ServiceKey, ServiceKeys};
 use crate::oauth::time::Timestamp;
@@ -44,7 +45,7 @@ impl Upkeep {
     }
 
     /// Ticks each second, for ever.
-    pub(super) async fn run(mut self) {
+    pub(super) async fn run(&mut self) {
         let mut second = interval(Duration::from_secs(1));
         second.set_missed_tick_behavior(MissedTickBehavior::Skip);
         for tick in 0_u64.. {
@@ -65,6 +66,7 @@ impl Upkeep {
     }
 
     fn count(&mut self, now: Timestamp) {
+        failpoint::reach(FailPoint::Upkeep);
         if let Some(memory) = &self.memory {
             memory.sweep(now);
             self.shared.metrics.store_tokens(memory.len(), memory.tokens_max());

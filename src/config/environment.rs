@@ -16,6 +16,13 @@ pub fn from_process() -> Vec<(String, String)> {
     ours.map(|(name, value)| (name, value.to_string_lossy().into_owned())).collect()
 }
 
+/// The folder by which a test arms fail points. No variable of the service: its name begins otherwise, and a release build has none.
+#[cfg(debug_assertions)]
+#[allow(clippy::disallowed_methods)] // as above
+pub(crate) fn fail_points() -> Option<std::path::PathBuf> {
+    std::env::var_os("FAILPOINTS_OF_JETON").map(Into::into)
+}
+
 /// Reads variables as settings; others than ours are left aside.
 pub(crate) fn read(variables: &[(String, String)], folder: &Path, mistakes: &mut Vec<Mistake>) -> Settings {
     let mut settings = Settings::default();

@@ -1,7 +1,7 @@
 //! Accepts connections on one thread and hands them to the workers, fewest connections first.
 //!
 //! Invariants: every connection is counted from accept to close, by a ticket that it owns; a listener that is full trades the
-//! longest idle connection for the new one, and closes the new one at once where none is idle; out of open files it pauses and
+//! longest idle connection for the new one, and closes the new one at once where none has been idle for a moment; out of open files it pauses and
 //! never spins; once told to stop it first takes what already waits.
 
 use std::io;

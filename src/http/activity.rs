@@ -145,6 +145,11 @@ impl Activity {
         }
     }
 
+    /// The time, as the last sweep found it.
+    pub(crate) fn now(&self) -> u64 {
+        self.clock.now()
+    }
+
     /// Whether it speaks HTTP/2.
     pub(crate) fn speaks_http2(&self) -> bool {
         self.multiplexed.get()

@@ -27,6 +27,10 @@ pub use super::ticket::Load;
 /// Accepted connections that wait for one worker.
 const QUEUE_MAX: usize = 256;
 
+/// How long a connection must have been idle to go for a new one. Else a flood would drive out clients that are at work, in the
+/// moment between two of their requests, while its own connections hide behind half a head.
+const IDLE_ENOUGH_MILLIS: u64 = 200;
+
 /// Idle connections found at a time when one must go: a flood of new ones must not cost a look at all for each.
 const VICTIMS_MAX: usize = 64;
 
@@ -167,7 +171,12 @@ impl Connections {
     }
 
     fn find_victims(&mut self) {
-        let idle = self.activities.iter().filter(|activity| activity.is_idle() && activity.order() < Order::Cut);
+        let now = self.clock.now();
+        let idle_enough = |activity: &&Rc<Activity>| {
+            let idle_millis = now.saturating_sub(activity.since());
+            activity.is_idle() && idle_millis >= IDLE_ENOUGH_MILLIS && activity.order() < Order::Cut
+        };
+        let idle = self.activities.iter().filter(idle_enough);
         self.victims.extend(idle.map(|activity| (activity.since(), activity.clone())));
         let by_since = |(since, _): &(u64, Rc<Activity>)| *since;
         if self.victims.len() > VICTIMS_MAX {

@@ -1,19 +1,26 @@
 //! The stream under a connection: hands bytes between hyper and the socket, and notes on the way what the timers need.
 //!
-//! Invariant: hyper sees exactly the bytes of the socket, those that were read to tell the protocol first.
+//! Invariant: hyper sees exactly the bytes of the socket, those that were read to tell the protocol first; but a client of HTTP/2 that
+//! sends too many frames which are no request is told to calm down, and to hyper it has closed its side.
 
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
+use memchr::memchr_iter;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::activity::Activity;
+use super::activity::{Activity, Order};
+use super::control_budget::ControlBudget;
 use super::frames::Frames;
 
 /// What an HTTP/2 client with prior knowledge sends first (RFC 9113 section 3.4).
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// GOAWAY (RFC 9113 section 6.8) without its last two fields: eight bytes of payload, on the connection itself.
+const GOAWAY: [u8; 9] = [0, 0, 8, 7, 0, 0, 0, 0, 0];
+const ENHANCE_YOUR_CALM: u32 = 0xb;
 
 /// Bytes thrown away at a time from a client whose connection we have closed.
 const DISCARD_BYTES: usize = 4096;
@@ -27,10 +34,22 @@ pub(crate) struct Watched<S> {
     ahead: [u8; PREFACE.len()],
     ahead_begin: usize,
     ahead_end: usize,
+    lines: Lines,
     /// HTTP/2 alone.
     frames: Frames,
+    budget: ControlBudget,
+    /// It was told to calm down: nothing more is read for hyper, or written for it.
+    let_go: bool,
+    /// All that hyper has written is with the kernel, so a frame of ours may follow.
+    flushed: bool,
     client_closed: bool,
     closed: bool,
+}
+
+/// How the lines of HTTP/1.1 end.
+#[derive(Debug, Default)]
+struct Lines {
+    after_cr: bool,
 }
 
 /// Which protocol a client speaks.
@@ -48,7 +67,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Watched<S> {
             ahead: [0; PREFACE.len()],
             ahead_begin: 0,
             ahead_end: 0,
+            lines: Lines::default(),
             frames: Frames::default(),
+            budget: ControlBudget::default(),
+            let_go: false,
+            flushed: true,
             client_closed: false,
             closed: false,
         }
@@ -71,8 +94,28 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Watched<S> {
                 self.client_closed = true;
                 return Poll::Ready(Ok((self.ahead_end > 0).then_some(Protocol::Http1)));
             }
+            self.lines.read(&self.ahead[self.ahead_end..self.ahead_end + read], &self.activity);
             self.ahead_end += read;
             self.activity.bytes_came();
+        }
+    }
+
+    /// Counts the frames among bytes of HTTP/2. Where they are too many: how many of the bytes hyper may still have.
+    fn take_frames(&mut self, read: &[u8]) -> Option<usize> {
+        let taken = self.frames.take(read);
+        self.activity.frames_came(taken.ended, taken.unfinished);
+        let within = self.budget.spend(self.activity.now(), taken.control, taken.requests);
+        // Within a frame hyper would call the end of the bytes an error, and not see the connection out.
+        if within { None } else { taken.whole }
+    }
+
+    fn let_go(&mut self, cx: &mut Context<'_>) {
+        self.let_go = true;
+        if self.flushed {
+            let [last_stream, reason] = [self.frames.last_stream(), ENHANCE_YOUR_CALM].map(u32::to_be_bytes);
+            let frame = [&GOAWAY[..], &last_stream, &reason].concat();
+            // Where there is no room for so few bytes the client reads nothing, and would not read this.
+            let _ = Pin::new(&mut self.stream).poll_write(cx, &frame);
         }
     }
 
@@ -85,9 +128,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Watched<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
+impl Lines {
+    /// "A recipient MAY recognize a single LF as a line terminator" (RFC 9112 section 2.2), and hyper does. One before us may not, and see
+    /// one request where we see two; so the answer to the first is the last on that connection.
+    fn read(&mut self, bytes: &[u8], activity: &Activity) {
+        let is_bare = |at: usize| if at == 0 { !self.after_cr } else { bytes[at - 1] != b'\r' };
+        if memchr_iter(b'\n', bytes).any(is_bare) {
+            activity.tell(Order::Leave);
+        }
+        self.after_cr = bytes.last() == Some(&b'\r');
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Watched<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
+        if this.let_go {
+            return Poll::Ready(Ok(()));
+        }
         if this.ahead_begin < this.ahead_end {
             let ahead = &this.ahead[this.ahead_begin..this.ahead_end];
             let taken = ahead.len().min(into.remaining());
@@ -101,9 +159,12 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
         if read.is_empty() {
             this.client_closed = true;
         } else if this.activity.speaks_http2() {
-            let (ended, unfinished) = this.frames.take(read);
-            this.activity.frames_came(ended, unfinished);
+            if let Some(whole) = this.take_frames(read) {
+                into.set_filled(before + whole);
+                this.let_go(cx);
+            }
         } else {
+            this.lines.read(read, &this.activity);
             this.activity.bytes_came();
         }
         Poll::Ready(Ok(()))
@@ -112,12 +173,19 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if self.let_go {
+            return Poll::Ready(Ok(bytes.len()));
+        }
+        self.flushed = false;
         let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
         self.noted(written)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+        // Both kinds of HTTP flush behind the last byte of what they had to say.
+        self.flushed = true;
+        Poll::Ready(Ok(()))
     }
 
     /// Closes our side, then reads on until the client has closed its own, or the sweep ends it.
@@ -148,6 +216,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         cx: &mut Context<'_>,
         pieces: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        if self.let_go {
+            return Poll::Ready(Ok(pieces.iter().map(|piece| piece.len()).sum()));
+        }
+        self.flushed = false;
         let written = Pin::new(&mut self.stream).poll_write_vectored(cx, pieces);
         self.noted(written)
     }

@@ -25,6 +25,7 @@ use super::head::Head;
 use super::notes::Notes;
 use super::reply::{self, Reply};
 use super::{PeerIdentity, Reach, Services};
+use crate::failpoint::{self, FailPoint};
 use crate::telemetry::labels::Endpoint;
 
 pub use super::endpoints::metrics::MetricsText;
@@ -173,6 +174,7 @@ impl Router {
             request_deadline: limits.request_deadline,
         };
         let asked = body::read_form(head, body, limits, peer, activity, begun).await?;
+        failpoint::reach(FailPoint::Endpoint);
         match (route, &self.door) {
             (Route::Token, _) => token::serve(services, &asked, notes).await,
             (Route::Introspect, _) => introspect::serve(services, &asked, notes).await,

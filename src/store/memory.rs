@@ -31,6 +31,8 @@ use shard::{Entry, Shard};
 const SHARDS: u32 = 64;
 /// Dead pages that a save takes out of each shard it writes to: more than it can open there, so that saving alone keeps up.
 const DEAD_PAGES_A_SAVE: usize = 4;
+/// Between two sweeps by savers that find no room: a flood of refused tokens must not be a flood of sweeps.
+const SWEEP_INTERVAL_MILLIS: u64 = 100;
 /// Dead pages that a sweep takes out of each shard: 140,000 tokens in all, in a few milliseconds.
 const DEAD_PAGES_A_SWEEP: usize = 64;
 
@@ -49,6 +51,8 @@ struct Shared {
     grants: Mutex<Grants>,
     tokens: AtomicU64,
     tokens_max: u64,
+    /// When a saver last swept, in milliseconds.
+    swept_at: AtomicU64,
     clock: Clock,
     random: Random,
 }
@@ -58,8 +62,8 @@ impl MemoryStore {
     /// pages from `random`.
     pub fn new(tokens_max: u64, clock: Clock, random: Random) -> Self {
         let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
-        let (grants, tokens) = (Mutex::default(), AtomicU64::new(0));
-        Self(Arc::new(Shared { shards, grants, tokens, tokens_max, clock, random }))
+        let (grants, tokens, swept_at) = (Mutex::default(), AtomicU64::new(0), AtomicU64::new(0));
+        Self(Arc::new(Shared { shards, grants, tokens, tokens_max, swept_at, clock, random }))
     }
 
     /// What one worker works with.
@@ -92,8 +96,17 @@ impl MemoryStore {
         lock(&self.0.grants).forget_unused();
     }
 
-    fn now(&self) -> Timestamp {
-        Timestamp::from_unix_millis(self.0.clock.unix_millis())
+    /// As [`MemoryStore::sweep`], but where one was a moment ago. Whether it swept.
+    fn sweep_to_make_room(&self, now_millis: u64) -> bool {
+        let last = self.0.swept_at.load(Ordering::Relaxed);
+        // A clock that was set back is no reason to wait for it.
+        let is_due = now_millis.abs_diff(last) >= SWEEP_INTERVAL_MILLIS;
+        let mine =
+            is_due && self.0.swept_at.compare_exchange(last, now_millis, Ordering::Relaxed, Ordering::Relaxed).is_ok();
+        if mine {
+            self.sweep(Timestamp::from_unix_millis(now_millis));
+        }
+        mine
     }
 
     fn shard(&self, page: Page) -> &Mutex<Shard> {
@@ -123,10 +136,10 @@ impl MemoryStore {
     }
 
     fn save_now(&self, batch: Vec<NewRecord>) -> Vec<Result<(), StoreError>> {
-        let (now, wanted) = (self.now(), batch.len() as u64);
+        let (now_millis, wanted) = (self.0.clock.unix_millis(), batch.len() as u64);
+        let now = Timestamp::from_unix_millis(now_millis);
         let mut room = self.reserve(wanted);
-        if room < wanted {
-            self.sweep(now);
+        if room < wanted && self.sweep_to_make_room(now_millis) {
             room += self.reserve(wanted - room);
         }
         let entries = lock(&self.0.grants).share_all(batch);

@@ -8,9 +8,12 @@
 
 mod harness;
 
+mod attacks;
 mod cli;
 mod compose;
 mod conformance;
+#[cfg(debug_assertions)]
+mod crashes;
 mod demo;
 mod deploy;
 mod drain;

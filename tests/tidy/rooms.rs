@@ -11,7 +11,7 @@ struct Room {
     closed: &'static [&'static str],
 }
 
-const LEAVES: [&str; 4] = ["clock", "random", "telemetry", "lifecycle"];
+const LEAVES: [&str; 5] = ["clock", "random", "telemetry", "lifecycle", "failpoint"];
 
 const ROOMS: &[Room] = &[
     Room { name: "oauth", imports: &[], closed: &[] },
@@ -19,6 +19,7 @@ const ROOMS: &[Room] = &[
     Room { name: "random", imports: &[], closed: &[] },
     Room { name: "telemetry", imports: &[], closed: &[] },
     Room { name: "lifecycle", imports: &[], closed: &[] },
+    Room { name: "failpoint", imports: &[], closed: &[] },
     Room { name: "store", imports: &["oauth"], closed: &[] },
     Room { name: "actors", imports: &["oauth", "store"], closed: &["store::redis", "store::memory"] },
     Room {

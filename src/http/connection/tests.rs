@@ -223,3 +223,30 @@ async fn a_closed_connection_is_read_on_for_a_moment() {
     })
     .await;
 }
+
+/// Two servers in a row may see two requests there, or one: only one is answered.
+#[tokio::test(start_paused = true)]
+async fn a_line_that_ends_in_lf_alone_makes_the_next_answer_the_last() {
+    on_a_worker(async || {
+        let service = service();
+        let (first, second) = (get("/health/alive"), get("/smuggled"));
+        let bare = first.replace("\r\n\r\n", "\r\nx: y\n\n");
+        for pieces in [vec![bare.clone() + &second], vec![first[..9].into(), bare[9..].into(), second.clone()]] {
+            let mut connection = open(&service);
+            for piece in pieces {
+                connection.send(piece).await;
+            }
+            let answer = connection.answer().await.unwrap();
+            assert_eq!((answer.status, answer.header("connection")), (200, Some("close")));
+            assert!(connection.answer().await.is_none());
+        }
+        // A line end that is read in two parts is none.
+        let mut connection = open(&service);
+        for piece in first.split_inclusive('\r') {
+            connection.send(piece).await;
+            connection.pass(Duration::from_millis(100)).await;
+        }
+        assert_eq!(connection.answer().await.unwrap().header("connection"), None);
+    })
+    .await;
+}

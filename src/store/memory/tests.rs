@@ -67,6 +67,22 @@ async fn what_has_expired_makes_room_though_nobody_sweeps() {
 }
 
 #[tokio::test]
+async fn a_full_store_sweeps_for_a_flood_of_refusals_only_now_and_then() {
+    let (store, clock) = store(10);
+    let handle = store.handle();
+    save(&handle, 10, HOUR).await;
+    let sweeps = || store.0.swept_at.load(Ordering::Relaxed);
+    assert_eq!(sweeps(), 0, "there was room");
+    let mut seen = std::collections::BTreeSet::new();
+    for _ in 0..1000 {
+        clock.advance(1);
+        assert_eq!(save(&handle, 1, HOUR).await.1, [Err(StoreError::Full)]);
+        seen.insert(sweeps());
+    }
+    assert_eq!(seen.len(), 10, "in a second");
+}
+
+#[tokio::test]
 async fn saving_alone_lets_go_of_what_is_dead() {
     let (store, clock) = store(u64::MAX);
     let handle = store.handle();

@@ -4,10 +4,12 @@
 //! failure of any kind ends the attempts.
 
 use std::fmt;
+use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
@@ -58,8 +60,20 @@ struct WaitingRoom<'a> {
 struct NoStoreLeft;
 
 impl<C: Connector> Connection<C> {
-    /// Runs until the last store is gone and what it asked is answered.
+    /// Runs until the last store is gone and what it asked is answered. A panic counts as a connection that broke: whoever waited is
+    /// told so by the reply that it dropped.
     pub(super) async fn run(mut self) {
+        while AssertUnwindSafe(self.connect_and_serve()).catch_unwind().await.is_err() {
+            tracing::error!(
+                event = "task_restarted",
+                task = "connection to the store",
+                "a task panicked and was started again"
+            );
+            self.state.down(StoreError::Internal);
+        }
+    }
+
+    async fn connect_and_serve(&mut self) {
         while let Ok((wire, held)) = self.connect().await {
             self.state.connected();
             let serving = Serving::new(

@@ -21,6 +21,7 @@ use super::handshake;
 use super::link::Exchange;
 use super::trip::{Disbelief, Trip};
 use super::wire::{Wire, WireBroken};
+use crate::failpoint::{self, FailPoint};
 use crate::store::StoreError;
 
 /// Trips under way at once. One is the cheapest on a near Redis: the next batch gathers meanwhile.
@@ -175,6 +176,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Serving<'a, S> {
         // Nothing was asked, so this answers nothing.
         let Some(oldest) = self.under_way.front_mut() else { return Err(Ending::Broken) };
         oldest.trip.replies.push(reply);
+        failpoint::reach(FailPoint::StoreConnection);
         if !oldest.trip.is_complete() {
             return Ok(());
         }

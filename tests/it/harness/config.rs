@@ -19,6 +19,9 @@ pub(crate) const ISSUER: &str = "https://as.example";
 /// The admin token of test servers.
 pub(crate) const ADMIN_TOKEN: &str = "an-admin-token-of-at-least-32-characters-0123456789";
 
+/// The folder by which a server is told where to panic.
+pub(crate) const FAIL_POINTS: &str = "fail-points";
+
 /// A server that is not yet started: memory store, the fixture's clients, free ports, no deadline that a busy machine could pass.
 #[derive(Debug)]
 pub(crate) struct ServerBuilder {
@@ -79,6 +82,13 @@ impl ServerBuilder {
     /// Knows this client too.
     pub(crate) fn and_client(mut self, text: &str) -> Self {
         self.clients = format!("{}\n{text}\n", self.clients);
+        self
+    }
+
+    /// Panics where [`TestServer::fail_at`] says.
+    #[cfg(debug_assertions)]
+    pub(crate) fn with_fail_points(self) -> Self {
+        std::fs::create_dir(self.folder.path().join(FAIL_POINTS)).unwrap();
         self
     }
 
@@ -183,6 +193,9 @@ fn command(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_jeton"));
     super::cli::clean_environment(&mut command);
     command.arg("serve").arg("--config").arg(folder.join("jeton.toml")).current_dir(folder);
+    if folder.join(FAIL_POINTS).is_dir() {
+        command.env("FAILPOINTS_OF_JETON", folder.join(FAIL_POINTS));
+    }
     command
 }
 

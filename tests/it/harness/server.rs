@@ -26,6 +26,8 @@ pub(crate) struct TestServer {
     /// The admin listener.
     pub(crate) admin: SocketAddr,
     end_is_expected: bool,
+    #[cfg(debug_assertions)]
+    panics_are_expected: bool,
 }
 
 impl TestServer {
@@ -37,7 +39,15 @@ impl TestServer {
     /// Waits until `process` has said where it listens.
     pub(crate) async fn started(folder: TempDir, mut process: Process) -> Self {
         let [public, admin] = addresses(&started(&mut process).await);
-        Self { folder, process, public, admin, end_is_expected: false }
+        Self {
+            folder,
+            process,
+            public,
+            admin,
+            end_is_expected: false,
+            #[cfg(debug_assertions)]
+            panics_are_expected: false,
+        }
     }
 
     /// Waits until `process` answers at these addresses.
@@ -52,7 +62,15 @@ impl TestServer {
             tokio::net::TcpStream::connect(public).await.ok()
         })
         .await;
-        Self { folder, process, public, admin, end_is_expected: false }
+        Self {
+            folder,
+            process,
+            public,
+            admin,
+            end_is_expected: false,
+            #[cfg(debug_assertions)]
+            panics_are_expected: false,
+        }
     }
 
     /// Starts it again after its end, with the files it had; its ports are the same where they are fixed.
@@ -179,6 +197,26 @@ impl TestServer {
         std::fs::rename(fresh, self.folder.path().join(name)).unwrap();
     }
 
+    /// Lets it panic, once, at this point. The server was built with fail points.
+    #[cfg(debug_assertions)]
+    pub(crate) fn fail_at(&mut self, point: &str) {
+        self.panics_are_expected = true;
+        std::fs::write(self.folder.path().join(config::FAIL_POINTS).join(point), "").unwrap();
+    }
+
+    /// Whether a point that was told to panic has not done so yet.
+    #[cfg(debug_assertions)]
+    pub(crate) fn is_yet_to_fail(&self, point: &str) -> bool {
+        self.folder.path().join(config::FAIL_POINTS).join(point).exists()
+    }
+
+    /// Waits until it ends by itself.
+    #[cfg(debug_assertions)]
+    pub(crate) async fn until_crash(&mut self) -> ExitStatus {
+        self.end_is_expected = true;
+        self.process.until_exit().await
+    }
+
     /// Sends it a signal.
     pub(crate) fn signal(&mut self, signal: Signal) {
         self.end_is_expected |= signal == Signal::TERM || signal == Signal::INT;
@@ -213,6 +251,10 @@ impl Drop for TestServer {
         if !self.end_is_expected {
             let ended = self.process.exited();
             assert!(ended.is_none(), "the server died: {ended:?}: {:#?}", self.process.lines());
+        }
+        #[cfg(debug_assertions)]
+        if self.panics_are_expected {
+            return;
         }
         self.expect_no_panic();
     }
