@@ -6,7 +6,7 @@
 //! - **Messages stay home.** A message type is private to its file; a handle's method is the only way to send one.
 //! - **Every queue has a limit.** A mailbox that is full, or whose actor is too far behind, refuses at once with
 //!   [`ActorError::Overloaded`].
-//! - **The inbox outlives its actor.** A panic costs the batch in hand, never the queue.
+//! - **The inbox outlives its actor.** A panic costs the batches in hand, never the queue.
 //! - **Nobody hangs.** Each ask has a [`Deadline`]; a dropped reply says [`ActorError::Lost`].
 //! - **One thread.** A worker's actors and handles live and die on its thread; nothing here is `Send`.
 //!
@@ -14,7 +14,7 @@
 //! No HTTP type, no Redis command, no metric name.
 //!
 //! # To add an actor
-//! Copy the shape of [`minter`], name it as a noun of agency, spawn it in `worker.rs`, draw its arrow in ARCHITECTURE.md.
+//! Copy the shape of [`minter`], which leaves it to [`window`] how many of its batches are under way, name it as a noun of agency, spawn it in `worker.rs`, draw its arrow in ARCHITECTURE.md.
 
 mod admission;
 mod arrivals;
@@ -24,12 +24,14 @@ pub(crate) mod deadlines;
 pub mod inspector;
 pub(crate) mod mailbox;
 pub mod minter;
+mod pace;
 pub mod revoker;
 pub mod supervisor;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
+mod window;
 
 use std::fmt;
 use std::sync::Arc;

@@ -99,6 +99,8 @@ pub fn run(loaded: Loaded, listening: impl FnOnce(&Listening)) -> Result<(), Run
     let runtime = worker::runtime()?;
     let ended = runtime.block_on(serve(loaded, logging.clone(), listening));
     logging.queue.flush();
+    // Nobody waits for a thread on which the system's resolver hangs.
+    runtime.shutdown_background();
     ended
 }
 

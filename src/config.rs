@@ -103,7 +103,7 @@ pub struct Loaded {
 /// The files behind a running service.
 #[derive(Debug)]
 pub struct WatchedFiles {
-    /// The configuration file and every `*_file` with a secret.
+    /// The configuration file, every `*_file` with a secret, certificates.
     pub options: Watched,
     /// The clients file or folder and every secret file it names.
     pub clients: Watched,
@@ -186,9 +186,12 @@ impl Effective {
         show::all(&self.settings)
     }
 
-    /// The configuration file and every file that an option's value stands in, readable or not.
+    /// The configuration file, every file that an option's value stands in, readable or not, and those of `[store.tls]`.
     pub fn files(&self) -> Vec<PathBuf> {
-        self.file.iter().cloned().chain(self.settings.files().map(Path::to_path_buf)).collect()
+        let tls = &self.config.store.tls;
+        let certificates = [&tls.ca_file, &tls.certificate_file, &tls.private_key_file].into_iter().flatten();
+        let values = self.settings.files().map(Path::to_path_buf);
+        self.file.iter().cloned().chain(values).chain(certificates.cloned()).collect()
     }
 }
 

@@ -44,7 +44,7 @@ pub enum StoreError {
     Broken,
     /// The store is full (`-OOM`, or `memory_tokens_max`): nothing was written.
     Full,
-    /// It is loading, a replica, or without its master or slots (`-LOADING`, `-READONLY`, `-MASTERDOWN`, `-CLUSTERDOWN`).
+    /// It is loading, busy, a replica, or without its master or slots (`-LOADING`, `-BUSY`, `-READONLY`, `-MASTERDOWN`, `-CLUSTERDOWN`).
     NotServing,
     /// It refuses writes (`-MISCONF`, `-NOREPLICAS`).
     WritesStopped,

@@ -5,7 +5,7 @@
 
 use super::mailbox::{Inbox, Mailbox, Reply};
 use super::supervisor::{Actor, Supervised};
-use super::{ActorError, Deadline, Surroundings};
+use super::{ActorError, Deadline, Surroundings, window};
 use crate::clock::Clock;
 use crate::failpoint::{self, FailPoint};
 use crate::oauth::time::Timestamp;
@@ -79,17 +79,21 @@ impl InspectorHandle {
 
 impl<S: TokenStore> Actor<Inspect> for Inspector<S> {
     async fn run(self, inbox: &mut Inbox<Inspect>) {
-        while let Some(mut batch) = inbox.next_batch(self.options.batch_max).await {
-            batch.retain(|inspect| inspect.reply.is_awaited());
-            let (questions, places) = distinct(&batch);
-            let found = self.store.find(questions).await;
-            failpoint::reach(FailPoint::Inspector);
-            let now = Timestamp::from_unix_millis(self.options.clock.unix_millis());
-            for (Inspect { reply, .. }, place) in batch.into_iter().zip(places) {
-                // A store answers as many items as it was asked.
-                let found = found.get(place).cloned().unwrap_or(Err(StoreError::Internal));
-                reply.send(found.map(|lookup| judge(lookup, now)).map_err(ActorError::from));
-            }
+        window::serve(inbox, self.options.batch_max, |batch| self.inspect(batch)).await;
+    }
+}
+
+impl<S: TokenStore> Inspector<S> {
+    async fn inspect(&self, mut batch: Vec<Inspect>) {
+        batch.retain(|inspect| inspect.reply.is_awaited());
+        let (questions, places) = distinct(&batch);
+        let found = self.store.find(questions).await;
+        failpoint::reach(FailPoint::Inspector);
+        let now = Timestamp::from_unix_millis(self.options.clock.unix_millis());
+        for (Inspect { reply, .. }, place) in batch.into_iter().zip(places) {
+            // A store answers as many items as it was asked.
+            let found = found.get(place).cloned().unwrap_or(Err(StoreError::Internal));
+            reply.send(found.map(|lookup| judge(lookup, now)).map_err(ActorError::from));
         }
     }
 }

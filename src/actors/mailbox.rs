@@ -159,7 +159,8 @@ impl<M> Inbox<M> {
         poll_fn(|cx| self.poll_batch(max, cx)).await
     }
 
-    fn poll_batch(&mut self, max: usize, cx: &mut Context<'_>) -> Poll<Option<Vec<M>>> {
+    /// As [`Inbox::next_batch`].
+    pub(super) fn poll_batch(&mut self, max: usize, cx: &mut Context<'_>) -> Poll<Option<Vec<M>>> {
         let queue = &self.queue;
         let mut waiting = queue.waiting.borrow_mut();
         if !waiting.is_empty() {

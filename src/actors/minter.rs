@@ -9,7 +9,7 @@ use arc_swap::ArcSwap;
 
 use super::mailbox::{Inbox, Mailbox, Reply};
 use super::supervisor::{Actor, Supervised};
-use super::{ActorError, Deadline, Surroundings};
+use super::{ActorError, Deadline, Surroundings, window};
 use crate::clock::Clock;
 use crate::failpoint::{self, FailPoint};
 use crate::oauth::grant::Grant;
@@ -89,20 +89,22 @@ impl MinterHandle {
 
 impl<S: TokenStore> Actor<Mint> for Minter<S> {
     async fn run(self, inbox: &mut Inbox<Mint>) {
-        while let Some(mut batch) = inbox.next_batch(self.options.batch_max).await {
-            // Nobody waits: mint nothing.
-            batch.retain(|mint| mint.reply.is_awaited());
-            let (made, records) = self.make(batch);
-            let saved = self.store.save(records).await;
-            failpoint::reach(FailPoint::Minter);
-            for ((reply, minted), saved) in made.into_iter().zip(saved) {
-                reply.send(saved.map(|()| minted).map_err(ActorError::from));
-            }
-        }
+        window::serve(inbox, self.options.batch_max, |batch| self.mint(batch)).await;
     }
 }
 
 impl<S: TokenStore> Minter<S> {
+    async fn mint(&self, mut batch: Vec<Mint>) {
+        // Nobody waits: mint nothing.
+        batch.retain(|mint| mint.reply.is_awaited());
+        let (made, records) = self.make(batch);
+        let saved = self.store.save(records).await;
+        failpoint::reach(FailPoint::Minter);
+        for ((reply, minted), saved) in made.into_iter().zip(saved) {
+            reply.send(saved.map(|()| minted).map_err(ActorError::from));
+        }
+    }
+
     /// Tokens and records for a batch; whoever cannot have one is answered here. The clock is read and random bits are drawn once.
     fn make(&self, batch: Vec<Mint>) -> (Vec<(Reply<Minted>, Minted)>, Vec<NewRecord>) {
         let now = Timestamp::from_unix_millis(self.options.clock.unix_millis());

@@ -5,7 +5,7 @@
 
 use super::mailbox::{Inbox, Mailbox, Reply};
 use super::supervisor::{Actor, Supervised};
-use super::{ActorError, Deadline, Surroundings};
+use super::{ActorError, Deadline, Surroundings, window};
 use crate::failpoint::{self, FailPoint};
 use crate::oauth::client::ClientId;
 use crate::oauth::token::TokenAddress;
@@ -73,25 +73,29 @@ impl RevokerHandle {
 
 impl<S: TokenStore> Actor<Revoke> for Revoker<S> {
     async fn run(self, inbox: &mut Inbox<Revoke>) {
-        // One that nobody waits for any more is done all the same: its client wanted the token dead.
-        while let Some(batch) = inbox.next_batch(self.options.batch_max).await {
-            let found = self.store.find(batch.iter().map(|revoke| revoke.address).collect()).await;
-            let mut doomed = Vec::with_capacity(batch.len());
-            for (revoke, found) in batch.into_iter().zip(found) {
-                match judge(&revoke.client_id, found) {
-                    Ok(Revocation::NotOwner) => revoke.reply.send(Ok(Revocation::NotOwner)),
-                    Ok(verdict) => doomed.push((revoke, verdict)),
-                    Err(error) => revoke.reply.send(Err(error.into())),
-                }
+        window::serve(inbox, self.options.batch_max, |batch| self.revoke(batch)).await;
+    }
+}
+
+impl<S: TokenStore> Revoker<S> {
+    /// One that nobody waits for any more is done all the same: its client wanted the token dead.
+    async fn revoke(&self, batch: Vec<Revoke>) {
+        let found = self.store.find(batch.iter().map(|revoke| revoke.address).collect()).await;
+        let mut doomed = Vec::with_capacity(batch.len());
+        for (revoke, found) in batch.into_iter().zip(found) {
+            match judge(&revoke.client_id, found) {
+                Ok(Revocation::NotOwner) => revoke.reply.send(Ok(Revocation::NotOwner)),
+                Ok(verdict) => doomed.push((revoke, verdict)),
+                Err(error) => revoke.reply.send(Err(error.into())),
             }
-            if doomed.is_empty() {
-                continue;
-            }
-            let deleted = self.store.delete(doomed.iter().map(|(revoke, _)| revoke.address).collect()).await;
-            failpoint::reach(FailPoint::Revoker);
-            for ((revoke, verdict), deleted) in doomed.into_iter().zip(deleted) {
-                revoke.reply.send(deleted.map(|()| verdict).map_err(ActorError::from));
-            }
+        }
+        if doomed.is_empty() {
+            return;
+        }
+        let deleted = self.store.delete(doomed.iter().map(|(revoke, _)| revoke.address).collect()).await;
+        failpoint::reach(FailPoint::Revoker);
+        for ((revoke, verdict), deleted) in doomed.into_iter().zip(deleted) {
+            revoke.reply.send(deleted.map(|()| verdict).map_err(ActorError::from));
         }
     }
 }

@@ -66,6 +66,10 @@ impl StoreObserver for StoreWatch {
         }
     }
 
+    fn eviction_policy(&self, safe: bool) {
+        self.metrics.store_eviction_policy(safe);
+    }
+
     fn operation(&self, operation: StoreOperation, batch_size: usize, took: Duration) {
         self.metrics.store_batch(operation, batch_size, took);
     }

@@ -121,5 +121,10 @@ fn access(store: &StoreOptions) -> Result<Access, String> {
         }
         StoreUrl::Memory | StoreUrl::Redis { .. } => None,
     };
-    Ok(Access { username: store.username.clone(), password: store.password.clone(), tls })
+    Ok(Access {
+        username: store.username.clone(),
+        password: store.password.clone(),
+        password_previous: store.password_previous.clone(),
+        tls,
+    })
 }

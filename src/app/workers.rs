@@ -152,4 +152,6 @@ fn work(index: usize, materials: &Materials, inbox: WorkerInbox, load: Arc<Worke
         // Without what died every answer is a 503 at once, until the drain that now begins has closed the queue.
         serving.await;
     });
+    // Nobody waits for a thread on which the system's resolver hangs.
+    runtime.shutdown_background();
 }

@@ -134,6 +134,7 @@ impl Builder<'_> {
         StoreOptions {
             username: self.text("store.username").map(str::to_owned).or(parsed.username),
             password: self.secret("store.password").or(parsed.password),
+            password_previous: self.secret("store.password_previous"),
             tls: self.store_tls(&parsed.url),
             url: parsed.url,
             key_prefix: prefix,

@@ -71,6 +71,8 @@ pub struct StoreOptions {
     pub username: Option<String>,
     /// The password: `store.password`, else the URL's.
     pub password: Option<Secret>,
+    /// The one before it, tried where it is refused.
+    pub password_previous: Option<Secret>,
     /// Before every key.
     pub key_prefix: String,
     /// How long a trip may take.

@@ -103,6 +103,12 @@ pub(crate) static KEYS: &[Key] = &[
     key("store.username", Kind::Text, Preset::Absent, "User of the store, over the URL's."),
     key("store.password", Kind::Secret, Preset::Absent, "Password of the store, over the URL's."),
     key(
+        "store.password_previous",
+        Kind::Secret,
+        Preset::Absent,
+        "The password before that, tried where it is refused: while the store's changes, one of the two opens.",
+    ),
+    key(
         "store.key_prefix",
         Kind::Text,
         Preset::Text("jeton:"),
@@ -257,8 +263,6 @@ pub(crate) static LATER: &[&str] = &[
     "public.tls",
     "mtls",
     "admin.tls",
-    "store.password_previous",
-    "store.password_previous_file",
     "store.replicas",
     "store.journal_file",
     "limits.live_tokens_per_client",

@@ -20,6 +20,9 @@ pub trait StoreObserver {
     /// Something an operator should mend, found at connect.
     fn warning(&self, warning: &StoreWarning);
 
+    /// Whether the store keeps what it has when it is full, found at each connect.
+    fn eviction_policy(&self, safe: bool);
+
     /// A batch of so many items was answered, well or not, after so long.
     fn operation(&self, operation: StoreOperation, batch_size: usize, took: Duration);
 
@@ -44,6 +47,8 @@ pub struct StoreLost {
 pub enum StoreWarning {
     /// The store may throw keys away when it is full (`maxmemory_policy`): tokens would end early.
     MayEvict(String),
+    /// The password was refused, and the previous one was not.
+    PreviousPassword,
 }
 
 /// Watches nothing.
@@ -71,6 +76,7 @@ impl StoreObserver for Unobserved {
     fn lost(&self, _: &StoreLost) {}
     fn back(&self) {}
     fn warning(&self, _: &StoreWarning) {}
+    fn eviction_policy(&self, _: bool) {}
     fn operation(&self, _: StoreOperation, _: usize, _: Duration) {}
     fn failed(&self, _: StoreOperation, _: StoreErrorKind, _: u64) {}
     fn refused(&self, _: RecordRefusal) {}
@@ -88,6 +94,9 @@ impl fmt::Display for StoreWarning {
             Self::MayEvict(policy) => write!(
                 f,
                 "maxmemory-policy is {policy}: a full store would throw live tokens away; set it to noeviction"
+            ),
+            Self::PreviousPassword => f.write_str(
+                "the store refused store.password and took store.password_previous: change the password there",
             ),
         }
     }

@@ -9,7 +9,7 @@
 //! # Reading order
 //! [`save`], [`find`], [`delete`] are the three stories. [`seal`], [`grant_seal`], [`sub_keys`], [`grants`] and [`pages`] are what is
 //! written, [`commands`] and [`trip`] how it is asked, [`link`] the way to the connection, and [`connection`], [`serving`],
-//! [`handshake`], [`wire`], [`breaker`] and [`connector`] the connection itself. [`errors`] is the one table of Redis' refusals.
+//! [`handshake`], [`wire`], [`breaker`], [`connector`] and [`resolver`] the connection itself. [`errors`] is the one table of Redis' refusals.
 //! [`sentinel`] leads it to a primary that changes; [`lookout`] is what workers know together of where that is, [`inquiry`] how they ask.
 
 mod breaker;
@@ -28,6 +28,7 @@ mod link;
 pub mod lookout;
 pub mod options;
 mod pages;
+pub mod resolver;
 mod retry;
 mod save;
 mod seal;

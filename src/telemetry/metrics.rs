@@ -32,6 +32,7 @@ pub struct Metrics {
     store_records_refused: Family<Counter>,
     store_up: Gauge,
     store_connections: Family<Gauge>,
+    store_eviction_policy_safe: Gauge,
     store_tokens: Gauge,
     store_tokens_max: Gauge,
     mailbox_depth: Family<Gauge>,
@@ -67,6 +68,7 @@ pub const DESCRIPTIONS: &[(&str, &str)] = &[
     ("jeton_store_records_refused_total", "Records that were not believed, by reason."),
     ("jeton_store_up", "1 when every worker's connection to the store is up."),
     ("jeton_store_connections", "Connections to the store, by state."),
+    ("jeton_store_eviction_policy_safe", "0 when the store was seen to evict keys when full (maxmemory_policy)."),
     ("jeton_store_tokens", "Live tokens in the embedded store."),
     ("jeton_store_tokens_max", "Tokens that the embedded store may hold."),
     ("jeton_mailbox_depth", "Messages that wait, by actor, as a sweep every 10 ms finds them."),
@@ -91,7 +93,7 @@ impl Metrics {
     pub fn register(recorder: &dyn Recorder, workers: usize) -> Self {
         let names = Names(recorder);
         let worker = |index: usize| vec![KeyLabel::new("worker", index.to_string())];
-        Self {
+        let metrics = Self {
             http_requests: Family2::new::<Endpoint, Code>(names.counter("jeton_http_requests_total")),
             request_duration: Family2::new::<Endpoint, CodeClass>(names.histogram("jeton_request_duration_seconds")),
             token_requests: Family::new::<TokenOutcome>(names.counter("jeton_token_requests_total")),
@@ -107,6 +109,7 @@ impl Metrics {
             store_records_refused: Family::new::<RecordRefusal>(names.counter("jeton_store_records_refused_total")),
             store_up: names.gauge("jeton_store_up")(vec![]),
             store_connections: Family::new::<StoreConnectionState>(names.gauge("jeton_store_connections")),
+            store_eviction_policy_safe: names.gauge("jeton_store_eviction_policy_safe")(vec![]),
             store_tokens: names.gauge("jeton_store_tokens")(vec![]),
             store_tokens_max: names.gauge("jeton_store_tokens_max")(vec![]),
             mailbox_depth: Family::new::<ActorName>(names.gauge("jeton_mailbox_depth")),
@@ -126,7 +129,10 @@ impl Metrics {
             reload_last_success_timestamp: Family::new::<ReloadSubject>(
                 names.gauge("jeton_reload_last_success_timestamp_seconds"),
             ),
-        }
+        };
+        // Nothing is said against a store that was not seen, nor against the embedded one, which evicts nothing.
+        metrics.store_eviction_policy(true);
+        metrics
     }
 
     /// An HTTP request was answered after `took`.
@@ -181,6 +187,11 @@ impl Metrics {
         self.store_up.set(if up == workers { 1.0 } else { 0.0 });
         self.store_connections.get(StoreConnectionState::Up).set(up as f64);
         self.store_connections.get(StoreConnectionState::Down).set((workers - up) as f64);
+    }
+
+    /// Whether the store keeps what it has when it is full.
+    pub fn store_eviction_policy(&self, safe: bool) {
+        self.store_eviction_policy_safe.set(if safe { 1.0 } else { 0.0 });
     }
 
     /// The embedded store holds so many tokens, of at most so many.

@@ -11,7 +11,10 @@
 //! | a partition, both ways or one | as when it stands still | [`network`], `outage` `frozen` |
 //! | a half-open connection while new ones work | it is found out and left | [`network`] |
 //! | resets, replies cut at any byte, changed, doubled, in crumbs | 503 for those affected, never another's data | [`network`], `outage` `corrupted` |
-//! | a slow Redis | it is used | `outage` `frozen` |
+//! | a slow Redis | it is used, at the cost of one trip; one that is too far away is not, and does not flap | [`far`], `outage` `frozen` |
+//! | Redis stalls for a second | 503, then as before | [`far`] |
+//! | the name of Redis leads elsewhere, or to nothing | each connect resolves it, what was known is kept | the tests of `store::redis` |
+//! | the password or the certificate of Redis changes | one of two passwords opens; open connections stay | [`rotation`] |
 //! | a replica that lags | nothing is read from it | [`replicas`] |
 //! | SIGTERM under load, restarts in turn | no request fails | [`rolling`], [`super::drain`], torture `rolling-…` |
 //! | SIGKILL under load | only what was under way fails | [`restarts`], torture `jeton-killed` |
@@ -22,10 +25,12 @@
 //!
 //! Torture is [`super::torture`], by `make torture`.
 
+mod far;
 mod network;
 mod replicas;
 #[cfg(target_os = "linux")]
 mod resources;
 mod restarts;
 pub(crate) mod rolling;
+mod rotation;
 mod versions;

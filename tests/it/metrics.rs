@@ -52,6 +52,7 @@ const NAMES: &[(&str, &[&str])] = &[
     ("jeton_store_records_refused_total", &["reason=\"grant_seal\""]),
     ("jeton_store_up", &[]),
     ("jeton_store_connections", &["state="]),
+    ("jeton_store_eviction_policy_safe", &[]),
     ("jeton_store_tokens", &[]),
     ("jeton_store_tokens_max", &[]),
     ("jeton_mailbox_depth", &["actor=\"minter\""]),

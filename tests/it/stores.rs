@@ -80,12 +80,15 @@ async fn one_that_may_evict() {
     let redis = RedisServer::start_with(&["--maxmemory-policy", "allkeys-lru"]).await;
     let server = serves(TestServer::builder().with_redis(&redis)).await;
     server.until_event("warning", |line| line.to_string().contains("allkeys-lru")).await;
+    assert_eq!(server.metric("jeton_store_eviction_policy_safe", &[]).await, 0.0);
 
     let strict = TestServer::builder().with_redis(&redis).set("store.require_noeviction", true).start().await;
     strict.until_store_down().await;
     strict.client("billing").request_token("").await.expect_error(503, "temporarily_unavailable");
+    assert_eq!(strict.metric("jeton_store_eviction_policy_safe", &[]).await, 0.0);
     redis.run::<()>("CONFIG SET maxmemory-policy noeviction");
     strict.until_store_up().await;
+    assert_eq!(strict.metric("jeton_store_eviction_policy_safe", &[]).await, 1.0);
     strict.client("billing").request_token("").await.expect_token();
 }
 

@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use super::breaker::Breaker;
 use super::commands::Commands;
 use super::connector::Connector;
-use super::handshake::{self, NotConnected};
+use super::handshake::{self, Greeted, NotConnected};
 use super::link::{Exchange, LinkState, Status, TRIPS_WAITING_MAX};
 use super::options::RedisOptions;
 use super::server_info::ServerInfo;
@@ -46,6 +46,7 @@ pub(super) struct Reported {
     lost: Option<StoreError>,
     up: bool,
     evicts: Option<String>,
+    by_previous_password: bool,
 }
 
 /// Those who ask while there is no connection. For the first attempt after one broke they wait; later they are refused at once.
@@ -74,7 +75,8 @@ impl<C: Connector> Connection<C> {
     }
 
     async fn connect_and_serve(&mut self) {
-        while let Ok((wire, held)) = self.connect().await {
+        let mut unsent = None;
+        while let Ok((wire, held)) = self.connect(unsent).await {
             self.state.connected();
             let serving = Serving::new(
                 wire,
@@ -83,7 +85,9 @@ impl<C: Connector> Connection<C> {
                 &mut self.breaker,
                 self.options.operation_timeout,
             );
-            match serving.run(held).await {
+            let ending;
+            (ending, unsent) = serving.run(held).await;
+            match ending {
                 Ending::NoStoreLeft => return,
                 // The next attempt may be as slow, and nobody should wait for two of them.
                 Ending::TimedOut => self.state.down(StoreError::Unavailable),
@@ -93,20 +97,25 @@ impl<C: Connector> Connection<C> {
         }
     }
 
-    /// Tries until a server has answered well. What was asked and waited for that comes with the wire.
-    async fn connect(&mut self) -> Result<(Wire<C::Stream>, Vec<Exchange>), NoStoreLeft> {
+    /// Tries until a server has answered well. What was asked and waited for that, `unsent` among it, comes with the wire.
+    async fn connect(&mut self, mut unsent: Option<Exchange>) -> Result<(Wire<C::Stream>, Vec<Exchange>), NoStoreLeft> {
         loop {
             let pause = self.breaker.next_pause();
+            let mut greeted = Greeted::default();
             let mut waiting_room = WaitingRoom { inbox: &mut self.inbox, state: &self.state, held: Vec::new() };
+            unsent.take().into_iter().for_each(|exchange| waiting_room.receive(exchange));
             let attempt = async {
                 sleep(pause).await;
-                open(&self.connector, &mut self.commands, &self.options, self.breaker.is_open()).await
+                let wary = self.breaker.is_open();
+                open(&self.connector, &mut self.commands, &self.options, wary, &mut greeted).await
             };
             let attempted = waiting_room.attend(attempt).await?;
             let held = waiting_room.held;
+            self.report_eviction(&greeted.info);
             match attempted {
-                Ok((wire, info)) => {
-                    self.report_back(&info);
+                Ok(wire) => {
+                    self.connector.served();
+                    self.report_back(&greeted);
                     return Ok((wire, held));
                 }
                 Err(failure) => {
@@ -121,7 +130,7 @@ impl<C: Connector> Connection<C> {
 
     fn judge_failure(&mut self, failure: NotConnected) -> StoreLost {
         match failure {
-            NotConnected::Failed(lost) => lost,
+            NotConnected::Failed(lost) | NotConnected::NotLetIn(lost) => lost,
             NotConnected::TimedOut(what) => {
                 self.breaker.timed_out();
                 StoreLost { error: StoreError::Unavailable, detail: format!("{what} took too long") }
@@ -138,12 +147,23 @@ impl<C: Connector> Connection<C> {
         }
     }
 
-    fn report_back(&mut self, info: &ServerInfo) {
-        let evicts = info.evicts().map(ToOwned::to_owned);
+    /// Also of a server that is not used because of that.
+    fn report_eviction(&self, info: &ServerInfo) {
+        if info.is_known() {
+            self.observer.eviction_policy(info.evicts().is_none());
+        }
+    }
+
+    fn report_back(&mut self, greeted: &Greeted) {
+        let evicts = greeted.info.evicts().map(ToOwned::to_owned);
         if let Some(policy) = evicts.clone().filter(|_| evicts != self.reported.evicts) {
             self.observer.warning(&StoreWarning::MayEvict(policy));
         }
         self.reported.evicts = evicts;
+        let by_previous = std::mem::replace(&mut self.reported.by_previous_password, greeted.by_previous_password);
+        if greeted.by_previous_password && !by_previous {
+            self.observer.warning(&StoreWarning::PreviousPassword);
+        }
         if !std::mem::replace(&mut self.reported.up, true) {
             self.observer.back();
         }
@@ -185,11 +205,12 @@ async fn open<C: Connector>(
     commands: &mut Commands,
     options: &RedisOptions,
     wary: bool,
-) -> Result<(Wire<C::Stream>, ServerInfo), NotConnected> {
+    greeted: &mut Greeted,
+) -> Result<Wire<C::Stream>, NotConnected> {
     let opened = timeout(OPEN_TIMEOUT, connector.connect()).await.map_err(|_| NotConnected::TimedOut("connecting"))?;
     let mut wire = Wire::new(opened.map_err(|error| NotConnected::Failed(handshake::not_opened(&error)))?);
-    let info = handshake::greet(&mut wire, commands, options, wary).await?;
-    Ok((wire, info))
+    handshake::greet(&mut wire, commands, options, wary, greeted).await?;
+    Ok(wire)
 }
 
 /// Answers what was never sent. Who no longer waits needs no answer.

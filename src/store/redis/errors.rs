@@ -14,6 +14,11 @@ pub(super) fn ends_connection(reply: &ServerError) -> bool {
     matches!(reply.code(), "NOAUTH") || meaning(reply) == StoreError::NotServing
 }
 
+/// Whether another password may open what stayed shut.
+pub(super) fn asks_for_password(reply: &ServerError) -> bool {
+    matches!(reply.code(), "NOAUTH" | "WRONGPASS")
+}
+
 /// An error reply as the log may show it.
 pub(super) fn text(reply: &ServerError) -> String {
     const CHARS_MAX: usize = 200;
@@ -25,10 +30,10 @@ fn code_meaning(code: &str, details: &str) -> StoreError {
     match code {
         "OOM" => StoreError::Full,
         "MISCONF" | "NOREPLICAS" => StoreError::WritesStopped,
-        "LOADING" | "READONLY" | "MASTERDOWN" | "CLUSTERDOWN" => StoreError::NotServing,
+        "LOADING" | "READONLY" | "MASTERDOWN" | "CLUSTERDOWN" | "BUSY" => StoreError::NotServing,
         "NOAUTH" | "WRONGPASS" | "NOPERM" => StoreError::Denied,
         "EXECABORT" => discarded_meaning(details),
-        // WRONGTYPE, ERR, BUSY and what may come: nobody knows anything about a token from it.
+        // WRONGTYPE, ERR and what may come: nobody knows anything about a token from it.
         _ => StoreError::Refused,
     }
 }
@@ -75,7 +80,10 @@ mod tests {
             ("EXECABORT Transaction discarded because of: EXECABORT because of: OOM x", StoreError::Refused, false),
             ("WRONGTYPE Operation against a key holding the wrong kind of value", StoreError::Refused, false),
             ("ERR unknown command", StoreError::Refused, false),
-            ("BUSY Redis is busy running a script.", StoreError::Refused, false),
+            ("BUSY Redis is busy running a script.", StoreError::NotServing, true),
+            ("EXECABORT Transaction discarded because of: BUSY Redis", StoreError::NotServing, true),
+            ("EXECABORT Transaction discarded because of: NOREPLICAS x", StoreError::WritesStopped, false),
+            ("EXECABORT Transaction discarded because of: NOAUTH x", StoreError::Denied, false),
             ("", StoreError::Refused, false),
         ];
         for (line, expected, ends) in table {

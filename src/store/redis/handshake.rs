@@ -1,7 +1,8 @@
 //! The first words on a new connection: who we are, what the server is, and whether it serves us.
 //!
 //! One round trip: `HELLO 3` with user and password, `SELECT`, `INFO` of the sections that matter, and a look-up like a batch's.
-//! Where the breaker is open, further look-ups follow one by one.
+//! Where the password is refused and there is a previous one, the same once more with that. Where the breaker is open, further look-ups
+//! follow one by one.
 
 use std::future::poll_fn;
 use std::io;
@@ -14,10 +15,11 @@ use tokio::time::timeout;
 use super::breaker;
 use super::commands::Commands;
 use super::errors;
-use super::options::RedisOptions;
+use super::options::{Access, RedisOptions};
 use super::server_info::{ServerInfo, Unfit};
 use super::trip::{Disbelief, Expected, Trip};
 use super::wire::{Wire, WireBroken};
+use crate::oauth::secret::Secret;
 use crate::store::StoreError;
 use crate::store::observer::StoreLost;
 
@@ -28,20 +30,39 @@ pub(super) enum NotConnected {
     TimedOut(&'static str),
     /// It failed or was refused.
     Failed(StoreLost),
+    /// The password was refused, or is missing.
+    NotLetIn(StoreLost),
 }
 
-/// Greets a server and judges it.
+/// What is known of a server once it was greeted, whether or not it is used.
+#[derive(Debug, Default)]
+pub(super) struct Greeted {
+    pub(super) info: ServerInfo,
+    /// It let us in by the previous password.
+    pub(super) by_previous_password: bool,
+}
+
+/// Greets a server and judges it. What it says of itself stands in `greeted`, also where it is not used.
 pub(super) async fn greet<S: AsyncRead + AsyncWrite + Unpin>(
     wire: &mut Wire<S>,
     commands: &mut Commands,
     options: &RedisOptions,
     wary: bool,
-) -> Result<ServerInfo, NotConnected> {
-    let mut trip = commands.begin();
-    write_greeting(commands, &mut trip, options);
-    let replies = ask(wire, &mut trip, options, "its greeting").await?;
-    let info = judge_greeting(replies, options)?;
-    commands.recycle(trip);
+    greeted: &mut Greeted,
+) -> Result<(), NotConnected> {
+    let access = options.access.load_full();
+    let greeting = greet_by(wire, commands, options, &access, access.password.as_ref(), greeted).await;
+    match (greeting, &access.password_previous) {
+        (Err(NotConnected::NotLetIn(lost)), Some(previous)) => {
+            greeted.by_previous_password = true;
+            // Where neither opens, it is the refusal of the new one that an operator must know of.
+            match greet_by(wire, commands, options, &access, Some(previous), greeted).await {
+                Err(NotConnected::NotLetIn(_)) => Err(NotConnected::NotLetIn(lost)),
+                other => other,
+            }?;
+        }
+        (greeting, _) => greeting?,
+    }
     for _ in 0..if wary { breaker::PROBES } else { 0 } {
         let mut trip = commands.begin();
         commands.probe(&mut trip);
@@ -50,7 +71,23 @@ pub(super) async fn greet<S: AsyncRead + AsyncWrite + Unpin>(
         first_error(&replies).map_or(Ok(()), refused)?;
         commands.recycle(trip);
     }
-    Ok(info)
+    Ok(())
+}
+
+async fn greet_by<S: AsyncRead + AsyncWrite + Unpin>(
+    wire: &mut Wire<S>,
+    commands: &mut Commands,
+    options: &RedisOptions,
+    access: &Access,
+    password: Option<&Secret>,
+    greeted: &mut Greeted,
+) -> Result<(), NotConnected> {
+    let mut trip = commands.begin();
+    write_greeting(commands, &mut trip, options.database, access, password);
+    let replies = ask(wire, &mut trip, options, "its greeting").await?;
+    judge_greeting(&replies, options, &mut greeted.info)?;
+    commands.recycle(trip);
+    Ok(())
 }
 
 /// Asks what the server is, so that the role is known to be the same as at the greeting.
@@ -69,17 +106,16 @@ pub(super) fn judge_role_check(replies: &[Value]) -> Result<(), StoreLost> {
     }
 }
 
-fn write_greeting(commands: &mut Commands, trip: &mut Trip, options: &RedisOptions) {
-    let access = options.access.load();
+fn write_greeting(commands: &mut Commands, trip: &mut Trip, database: u32, access: &Access, password: Option<&Secret>) {
     let user = access.username.as_deref().unwrap_or("default");
     let mut hello: Vec<&[u8]> = vec![b"HELLO", b"3"];
-    if let Some(password) = &access.password {
+    if let Some(password) = password {
         hello.extend([b"AUTH", user.as_bytes(), password.expose()]);
     }
     hello.extend([b"SETNAME".as_slice(), b"jeton"]);
     commands.other(trip, &hello, Expected::Properties);
-    if options.database != 0 {
-        commands.other(trip, &[b"SELECT", options.database.to_string().as_bytes()], Expected::Okay);
+    if database != 0 {
+        commands.other(trip, &[b"SELECT", database.to_string().as_bytes()], Expected::Okay);
     }
     for section in [b"server".as_slice(), b"replication", b"memory"] {
         commands.other(trip, &[b"INFO", section], Expected::Text);
@@ -88,16 +124,14 @@ fn write_greeting(commands: &mut Commands, trip: &mut Trip, options: &RedisOptio
     commands.finish(trip);
 }
 
-fn judge_greeting(replies: Vec<Value>, options: &RedisOptions) -> Result<ServerInfo, NotConnected> {
-    let mut info = ServerInfo::default();
-    read_info(&replies, &mut info);
-    let refusal = first_error(&replies);
+fn judge_greeting(replies: &[Value], options: &RedisOptions, info: &mut ServerInfo) -> Result<(), NotConnected> {
+    read_info(replies, info);
+    let refusal = first_error(replies);
     // An old server may know neither HELLO nor what follows: its version says it best.
     if refusal.is_none_or(|error| errors::meaning(error) == StoreError::Refused) {
         info.judge(options.require_noeviction).map_err(|why| NotConnected::Failed(unfit(why)))?;
     }
-    refusal.map_or(Ok(()), refused)?;
-    Ok(info)
+    refusal.map_or(Ok(()), refused)
 }
 
 /// Sends a trip on a wire of which nobody else knows yet, and reads its replies.
@@ -152,7 +186,8 @@ fn first_error(replies: &[Value]) -> Option<&ServerError> {
 }
 
 fn refused(error: &ServerError) -> Result<(), NotConnected> {
-    Err(NotConnected::Failed(lost(errors::meaning(error), errors::text(error))))
+    let lost = lost(errors::meaning(error), errors::text(error));
+    Err(if errors::asks_for_password(error) { NotConnected::NotLetIn(lost) } else { NotConnected::Failed(lost) })
 }
 
 fn unfit(why: Unfit) -> StoreLost {

@@ -40,6 +40,8 @@ pub struct Access {
     pub username: Option<String>,
     /// Its password; left out: none is sent.
     pub password: Option<Secret>,
+    /// The password before it, which is tried when that one is refused: while passwords change, one of the two opens.
+    pub password_previous: Option<Secret>,
     /// TLS, for [`Endpoint::Tls`].
     pub tls: Option<ClientTls>,
 }
@@ -57,7 +59,7 @@ impl RedisOptions {
         Ok(Self {
             whereabouts: Whereabouts::of(&endpoint),
             endpoint,
-            access: Arc::new(ArcSwap::from_pointee(Access { username, password, tls: None })),
+            access: Arc::new(ArcSwap::from_pointee(Access { username, password, ..Access::default() })),
             database,
             key_prefix: "jeton:".into(),
             operation_timeout: Duration::from_millis(250),

@@ -63,6 +63,11 @@ impl ServerInfo {
         }
     }
 
+    /// Whether it has said what it is.
+    pub(super) fn is_known(&self) -> bool {
+        !self.maxmemory_policy.is_empty()
+    }
+
     /// The policy under which a full server would throw tokens away, if it is one that would.
     pub(super) fn evicts(&self) -> Option<&str> {
         Some(self.maxmemory_policy.as_str()).filter(|policy| *policy != "noeviction")

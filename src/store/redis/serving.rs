@@ -24,8 +24,11 @@ use super::wire::{Wire, WireBroken};
 use crate::failpoint::{self, FailPoint};
 use crate::store::StoreError;
 
-/// Trips under way at once. One is the cheapest on a near Redis: the next batch gathers meanwhile.
-const TRIPS_UNDER_WAY_MAX: usize = 1;
+/// The next trip leaves when the one before is answered, or has been on its way for so long. On a near Redis one at a time is the cheapest:
+/// the next batch gathers meanwhile. On a far one each actor spaces its batches itself, and what it sends should not wait once more.
+const NEAR: Duration = Duration::from_millis(1);
+/// Trips of callers under way at once: all that the three actors of a worker may send.
+const TRIPS_UNDER_WAY_MAX: usize = 48;
 /// How often the server is asked whether it is still a primary.
 const ROLE_CHECK_EVERY: Duration = Duration::from_secs(1);
 
@@ -39,6 +42,10 @@ pub(super) struct Serving<'a, S> {
     operation_timeout: Duration,
     under_way: VecDeque<UnderWay>,
     callers_under_way: usize,
+    /// Asked for, and to be sent once its turn comes. The others wait in the inbox.
+    next: Option<Exchange>,
+    /// When what comes next need no longer wait for an answer.
+    turn: Instant,
     next_role_check: Instant,
     timer: Pin<Box<Sleep>>,
 }
@@ -69,7 +76,7 @@ pub(super) enum Ending {
 
 enum Event {
     Reply(Value),
-    Asked(Exchange),
+    Turn(Exchange),
     NobodyAsks,
     Alarm,
     Broken,
@@ -83,7 +90,8 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Serving<'a, S> {
         breaker: &'a mut Breaker,
         operation_timeout: Duration,
     ) -> Self {
-        let next_role_check = Instant::now() + ROLE_CHECK_EVERY;
+        let now = Instant::now();
+        let next_role_check = now + ROLE_CHECK_EVERY;
         Self {
             wire,
             inbox,
@@ -93,18 +101,20 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Serving<'a, S> {
             operation_timeout,
             under_way: VecDeque::new(),
             callers_under_way: 0,
+            next: None,
+            turn: now,
             next_role_check,
             timer: Box::pin(sleep_until(next_role_check)),
         }
     }
 
-    /// Serves what was held for this connection, then what is asked.
-    pub(super) async fn run(mut self, held: Vec<Exchange>) -> Ending {
+    /// Serves what was held for this connection, then what is asked. What was asked and not sent comes back.
+    pub(super) async fn run(mut self, held: Vec<Exchange>) -> (Ending, Option<Exchange>) {
         for exchange in held {
             self.send(exchange);
         }
         let ending = loop {
-            if self.inbox_closed && self.callers_under_way == 0 {
+            if self.inbox_closed && self.callers_under_way == 0 && self.next.is_none() {
                 break Ending::NoStoreLeft;
             }
             let event = poll_fn(|context| self.poll_event(context)).await;
@@ -112,7 +122,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Serving<'a, S> {
                 Event::Reply(reply) => self.take(reply),
                 Event::Alarm => self.look_at_the_clock(),
                 Event::Broken => Err(Ending::Broken),
-                Event::Asked(exchange) => {
+                Event::Turn(exchange) => {
                     self.send(exchange);
                     Ok(())
                 }
@@ -126,7 +136,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Serving<'a, S> {
             }
         };
         self.give_up(if ending == Ending::TimedOut { StoreError::TimedOut } else { StoreError::Broken });
-        ending
+        (ending, self.next)
     }
 
     fn poll_event(&mut self, context: &mut Context<'_>) -> Poll<Event> {
@@ -144,10 +154,28 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Serving<'a, S> {
         if self.timer.as_mut().poll(context).is_ready() {
             return Poll::Ready(Event::Alarm);
         }
-        if !self.inbox_closed && self.callers_under_way < TRIPS_UNDER_WAY_MAX {
-            return self.inbox.poll_recv(context).map(|asked| asked.map_or(Event::NobodyAsks, Event::Asked));
+        self.poll_turn(context)
+    }
+
+    /// The next trip that may leave. Where one must wait, the timer is set for its turn.
+    fn poll_turn(&mut self, context: &mut Context<'_>) -> Poll<Event> {
+        if self.next.is_none() && !self.inbox_closed {
+            match self.inbox.poll_recv(context) {
+                Poll::Ready(None) => return Poll::Ready(Event::NobodyAsks),
+                Poll::Ready(asked) => self.next = asked,
+                Poll::Pending => {}
+            }
         }
-        Poll::Pending
+        if self.next.is_none() || self.callers_under_way >= TRIPS_UNDER_WAY_MAX {
+            return Poll::Pending;
+        }
+        if self.callers_under_way > 0 && Instant::now() < self.turn {
+            if self.turn < self.timer.deadline() {
+                self.timer.as_mut().reset(self.turn);
+            }
+            return self.timer.as_mut().poll(context).map(|()| Event::Alarm);
+        }
+        self.next.take().map_or(Poll::Pending, |exchange| Poll::Ready(Event::Turn(exchange)))
     }
 
     fn send(&mut self, exchange: Exchange) {
@@ -156,11 +184,13 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Serving<'a, S> {
         if reply.is_closed() {
             return;
         }
-        if deadline <= Instant::now() {
+        let now = Instant::now();
+        if deadline <= now {
             let _ = reply.send(Err(StoreError::Unavailable));
             return;
         }
         self.callers_under_way += 1;
+        self.turn = now + NEAR;
         self.depart(UnderWay { trip, deadline, waiter: Waiter::Caller(reply) });
     }
 
@@ -218,7 +248,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Serving<'a, S> {
 
     fn look_at_the_clock(&mut self) -> Result<(), Ending> {
         let now = Instant::now();
-        if self.under_way.front().is_some_and(|oldest| oldest.deadline <= now) {
+        if self.next_deadline().is_some_and(|deadline| deadline <= now) {
             self.breaker.timed_out();
             return Err(Ending::TimedOut);
         }
@@ -229,10 +259,14 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Serving<'a, S> {
             self.depart(UnderWay { trip, deadline, waiter: Waiter::RoleCheck });
             self.next_role_check = now + ROLE_CHECK_EVERY;
         }
-        let alarm =
-            self.under_way.front().map_or(self.next_role_check, |oldest| oldest.deadline.min(self.next_role_check));
+        let alarm = self.next_deadline().map_or(self.next_role_check, |deadline| deadline.min(self.next_role_check));
         self.timer.as_mut().reset(alarm);
         Ok(())
+    }
+
+    /// The oldest trip need not be the first that is due: the second one of a question has a deadline of its own.
+    fn next_deadline(&self) -> Option<Instant> {
+        self.under_way.iter().map(|under_way| under_way.deadline).min()
     }
 
     fn give_up(&mut self, error: StoreError) {

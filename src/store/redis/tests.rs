@@ -2,9 +2,11 @@
 //!
 //! Each test has a server of its own on a unix socket, or shares none. They wait for conditions, never for times.
 
+mod doors;
 mod facts;
 mod garbled;
 mod layout;
+mod moved;
 mod outage;
 mod sentinel;
 mod server;
@@ -65,6 +67,10 @@ impl StoreObserver for Witness {
 
     fn warning(&self, warning: &StoreWarning) {
         self.0.borrow_mut().push(format!("warning: {warning}"));
+    }
+
+    fn eviction_policy(&self, safe: bool) {
+        self.0.borrow_mut().push(format!("eviction policy is safe: {safe}"));
     }
 
     fn operation(&self, operation: StoreOperation, batch_size: usize, _: Duration) {

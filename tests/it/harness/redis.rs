@@ -76,6 +76,14 @@ impl RedisServer {
         server
     }
 
+    /// Shows this certificate from the next connection on.
+    pub(crate) fn use_certificate(&self, certificate_pem: &str, private_key_pem: &str) {
+        let path = |name: &str| self.folder.path().join(name).to_str().unwrap().to_owned();
+        std::fs::write(path("next.crt"), certificate_pem).unwrap();
+        std::fs::write(path("next.key"), private_key_pem).unwrap();
+        self.run::<()>(&format!("CONFIG SET tls-cert-file {} tls-key-file {}", path("next.crt"), path("next.key")));
+    }
+
     /// Reserves its port and folder, and starts nothing: a Redis that is not there.
     pub(crate) fn absent() -> Self {
         Self::prepared(&[])

@@ -23,6 +23,9 @@ struct Middleman {
     looked_up: Rc<RefCell<Vec<usize>>>,
     /// So many bytes are on the way at most.
     piece: usize,
+    /// Trips asked for, on all connections; what comes back passes only once there were so many.
+    asked: Rc<Cell<usize>>,
+    passes_after: Rc<Cell<usize>>,
 }
 
 impl Connector for Middleman {
@@ -35,22 +38,26 @@ impl Connector for Middleman {
         let connection = self.looked_up.borrow().len();
         self.looked_up.borrow_mut().push(0);
         let looked_up = Rc::clone(&self.looked_up);
+        let asked = Rc::clone(&self.asked);
         spawn_local(async move {
             let mut piece = vec![0; 64 * 1024];
             while let Ok(length @ 1..) = from_client.read(&mut piece).await {
                 let count = piece[..length].windows(4).filter(|word| word == b"HGET").count();
                 looked_up.borrow_mut()[connection] += count;
+                asked.set(asked.get() + piece[..length].windows(4).filter(|word| word == b"ECHO").count());
                 if to_server.write_all(&piece[..length]).await.is_err() {
                     return;
                 }
             }
         });
         let (lie, lies) = (Rc::clone(&self.lie), Rc::clone(&self.lies));
+        let (asked, passes_after) = (Rc::clone(&self.asked), Rc::clone(&self.passes_after));
         let mute = self.mute.get() > 0;
         self.mute.set(self.mute.get().saturating_sub(1));
         spawn_local(async move {
             let mut piece = vec![0; 256 * 1024];
             while let Ok(length @ 1..) = from_server.read(&mut piece).await {
+                until(|| asked.get() >= passes_after.get()).await;
                 let told = if mute { None } else { lie.borrow_mut().take() };
                 let told = told.map_or_else(
                     || piece[..length].to_vec(),
@@ -76,6 +83,8 @@ fn middleman(server: &Server) -> Middleman {
         mute: Rc::default(),
         looked_up: Rc::default(),
         piece: 1024 * 1024,
+        asked: Rc::default(),
+        passes_after: Rc::default(),
     }
 }
 
@@ -175,6 +184,25 @@ fn replies_that_come_in_crumbs_are_read_whole() {
         for new in &records {
             assert_eq!(node.find(new.address).await, found(new));
         }
+        assert_eq!(node.witness.saw("lost"), 0);
+    });
+}
+
+#[test]
+fn on_a_far_server_trips_do_not_wait_for_each_other() {
+    on_a_worker(async {
+        let server = Server::start();
+        let (node, middleman) = through(&server);
+        until(|| node.store.is_up()).await;
+        let records = node.saved(3).await;
+        let more = node.records(2, &contract::grant("orders"));
+        // Nothing comes back before all five were asked for.
+        middleman.passes_after.set(middleman.asked.get() + 5);
+        let find = |at: usize| node.find(records[at].address);
+        let (a, b, saved, c, deleted) =
+            tokio::join!(find(0), find(1), node.save(&more), find(2), node.delete(records[0].address));
+        assert_eq!([a, b, c], [found(&records[0]), found(&records[1]), found(&records[2])]);
+        assert_eq!((saved, deleted), (Ok(()), Ok(())));
         assert_eq!(node.witness.saw("lost"), 0);
     });
 }
