@@ -25,6 +25,16 @@ pub(crate) enum Unanswered {
     Failed(String),
 }
 
+impl Unanswered {
+    /// A graceful GOAWAY that was read in the moment before the request was taken: the HTTP/2 layer below refuses to open a stream, and
+    /// hyper does not hand the request back. (It says the same of a stream beyond the last one of a GOAWAY, which RFC 9113 section 6.8
+    /// declares untouched.)
+    fn of(error: &hyper::Error) -> Self {
+        let why = format!("{error:?}");
+        if why.contains("NO_ERROR, Remote") { Self::NotSent } else { Self::Failed(why) }
+    }
+}
+
 /// One connection. Ends on drop.
 #[derive(Debug)]
 pub(crate) struct Wire {
@@ -71,7 +81,7 @@ impl Wire {
             let response =
                 self.sender.try_send_request(built).await.map_err(|mut error| match error.take_message() {
                     Some(_) => Unanswered::NotSent,
-                    None => Unanswered::Failed(format!("{:?}", error.into_error())),
+                    None => Unanswered::of(&error.into_error()),
                 })?;
             receive(response).await.map_err(|error| Unanswered::Failed(format!("{error:?}")))
         })
