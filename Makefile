@@ -5,6 +5,7 @@
 .PHONY: $(shell sed -n 's/^\([a-z-]*\):.*\#\# .*/\1/p' $(MAKEFILE_LIST))
 
 CARGO ?= cargo
+FUZZ_SECONDS ?= 60
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -63,6 +64,9 @@ observe: ## let a real Prometheus watch jeton under load, ask every query of rul
 	$(CARGO) build --locked --release --workspace
 	@server=$$(scripts/redis-server) && tools=$$(scripts/prometheus) && \
 	REDIS_SERVER=$$server PROMETHEUS_BIN=$$tools python3 -B scripts/observe
+
+fuzz: ## let fuzzers at every door for $(FUZZ_SECONDS) seconds each; needs nightly Rust, and installs cargo-fuzz into target/
+	FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/fuzz
 
 deploy-check: ## hold the manifests under deploy/ against Kubernetes' schemas and systemd's checker; needs Python
 	scripts/deploy-check

@@ -27,7 +27,7 @@ pub mod minter;
 mod pace;
 pub mod revoker;
 pub mod supervisor;
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;

@@ -12,7 +12,7 @@ mod build;
 pub mod clients;
 mod document;
 pub mod environment;
-mod file;
+pub(crate) mod file;
 mod flags;
 mod hint;
 pub mod keys_file;

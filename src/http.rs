@@ -25,7 +25,7 @@ pub(crate) mod notes;
 pub mod open_files;
 pub(crate) mod reply;
 pub mod router;
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 pub(crate) mod testing;
 pub(crate) mod ticket;
 

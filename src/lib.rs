@@ -26,3 +26,7 @@ pub(crate) mod failpoint;
 pub mod lifecycle;
 pub mod random;
 pub mod telemetry;
+
+// For fuzzers and the tests that keep what they found; in no release.
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;

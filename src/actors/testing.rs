@@ -1,5 +1,7 @@
 //! A worker's four actors on a store that a test can break, for the tests of the rooms above.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "for tests and fuzzers, which end where something fails")]
+
 use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;

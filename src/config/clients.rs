@@ -52,6 +52,15 @@ pub(crate) fn read_file(path: &Path, ttl_seconds_max: u32) -> ReadFile {
     }
 }
 
+/// The same of a file with this content.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn read_bytes(path: &Path, bytes: Vec<u8>, ttl_seconds_max: u32) -> ReadFile {
+    match Document::from_bytes(path, bytes) {
+        Ok(document) => read_document(&document, ttl_seconds_max),
+        Err(mistake) => ReadFile { mistakes: vec![mistake], ..ReadFile::default() },
+    }
+}
+
 fn read_document(document: &Document, ttl_seconds_max: u32) -> ReadFile {
     let mut file = ReadFile::default();
     let (tree, syntax) = document.parse();

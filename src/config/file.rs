@@ -23,6 +23,17 @@ pub(crate) fn read(path: &Path, mistakes: &mut Vec<Mistake>) -> Settings {
     }
 }
 
+/// The mistakes of a file with this content.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn read_bytes(path: &Path, bytes: Vec<u8>) -> Vec<Mistake> {
+    let mut mistakes = Vec::new();
+    match Document::from_bytes(path, bytes) {
+        Ok(document) => drop(read_document(&document, &mut mistakes)),
+        Err(mistake) => mistakes.push(mistake),
+    }
+    mistakes
+}
+
 /// Reads a document as settings.
 pub(crate) fn read_document(document: &Document, mistakes: &mut Vec<Mistake>) -> Settings {
     let (tree, syntax) = document.parse();

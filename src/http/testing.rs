@@ -1,5 +1,7 @@
 //! A service in process for the tests of this room: real actors on a breakable store, a client that speaks raw bytes.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "for tests and fuzzers, which end where something fails")]
+
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;

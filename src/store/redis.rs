@@ -20,6 +20,8 @@ mod delete;
 pub mod endpoint;
 mod errors;
 mod find;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod grant_seal;
 mod grants;
 mod handshake;

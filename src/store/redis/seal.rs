@@ -94,7 +94,8 @@ pub(super) fn open(key: &LessSafeKey, address: &TokenAddress, stored: &mut [u8])
     read(opened).ok_or(Unreadable::UnknownVersion)
 }
 
-fn read(plain: &[u8]) -> Option<OpenedRecord> {
+/// What a seal held.
+pub(super) fn read(plain: &[u8]) -> Option<OpenedRecord> {
     let (millis, rest) = plain.split_first_chunk::<6>()?;
     let (seconds, rest) = rest.split_first_chunk::<4>()?;
     let (grant_id, rest) = rest.split_first_chunk::<12>()?;

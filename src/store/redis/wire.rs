@@ -17,6 +17,8 @@ use tokio_util::codec::Decoder;
 
 /// Bytes of one reply: `INFO` takes a few thousand, a grant as many as its claims.
 const REPLY_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// The first bytes of replies, those of RESP2 and RESP3.
+const REPLY_KINDS: &[u8] = b"+-:$*_,#!=(%~>|";
 const READ_BYTES: usize = 16 * 1024;
 /// Beyond this, memory for requests is given back once it is not needed.
 const IDLE_BYTES_MAX: usize = 256 * 1024;
@@ -117,6 +119,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     fn decode(&mut self) -> Result<Option<Value>, WireBroken> {
         if self.inbound.is_empty() {
             return Ok(None);
+        }
+        // The codec passes over a byte that begins no reply where it is all that has come.
+        if !self.partial && !REPLY_KINDS.contains(&self.inbound[0]) {
+            return Err(WireBroken::Garbled("a byte that begins no reply".into()));
         }
         let before = self.inbound.len();
         let decoded = self.codec.decode(&mut self.inbound).map_err(|error| WireBroken::Garbled(error.to_string()))?;
