@@ -74,5 +74,8 @@ deploy-check: ## hold the manifests under deploy/ against Kubernetes' schemas an
 attacks: ## run every attack at full size against a real process, with a good client beside it; prints a table
 	$(CARGO) test --locked --profile profiling --test it attacks::full -- --ignored --nocapture
 
+simulate: ## live SEEDS (10000) lives full of faults, each drawn from its seed; or one SEED, with its record
+	SEED=$(SEED) SEEDS=$(SEEDS) $(CARGO) test --locked --lib -- --ignored --exact --nocapture simulation::as_asked_for
+
 ci: ## all that .ci/run does
 	.ci/run

@@ -9,8 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use self::service::ServiceTime;
-pub use self::service::{Step, StepWatch};
+pub use self::service::{ServiceTime, Step, StepWatch};
 
 /// A source of wall-clock time. Cheap to clone; clones of a service's or a simulated clock show the same time.
 #[derive(Clone, Debug, Default)]

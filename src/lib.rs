@@ -30,3 +30,7 @@ pub mod telemetry;
 // For fuzzers and the tests that keep what they found; in no release.
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
+
+// All of it, a thousand lives in a minute.
+#[cfg(test)]
+mod simulation;

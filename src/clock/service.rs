@@ -41,19 +41,19 @@ struct Stepped {
 
 impl ServiceTime {
     /// The time is `wall` while the clock that never steps shows `running`; both in milliseconds.
-    pub(super) fn new(wall: i64, running: i64) -> Self {
+    pub(crate) fn new(wall: i64, running: i64) -> Self {
         Self(Arc::new(AtomicI64::new(wall - running)))
     }
 
     /// The time while the clock that never steps shows `running`.
-    pub(super) fn at(&self, running: i64) -> i64 {
+    pub(crate) fn at(&self, running: i64) -> i64 {
         running + self.0.load(Ordering::Relaxed)
     }
 }
 
 impl StepWatch {
     /// Lets `time` follow the machine's clock as far as that is believed. Says a step twice: when it is seen, and when it is believed.
-    pub(super) fn look(&mut self, time: &ServiceTime, wall: i64, running: i64) -> Option<Step> {
+    pub(crate) fn look(&mut self, time: &ServiceTime, wall: i64, running: i64) -> Option<Step> {
         let by_millis = wall - time.at(running);
         let follow = || time.0.store(wall - running, Ordering::Relaxed);
         if by_millis.abs() <= STEP_MILLIS {

@@ -7,6 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::Request;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::task::{JoinHandle, LocalSet};
 
@@ -24,6 +27,7 @@ use crate::oauth::secret::{Secret, SecretHash};
 use crate::oauth::time::{Lifetime, Timestamp};
 use crate::telemetry::exporter::Exporter;
 use crate::telemetry::failures::AuthenticationFailures;
+use crate::telemetry::metrics::Metrics;
 
 /// Who asks for tokens in these tests: `billing` / `billing-secret`; `orders-api` / `orders-api-secret` may introspect them.
 pub(crate) const BILLING: &str = "Basic YmlsbGluZzpiaWxsaW5nLXNlY3JldA==";
@@ -36,7 +40,32 @@ pub(crate) struct TestService {
     pub(crate) exporter: Arc<Exporter>,
 }
 
-/// One answer on an HTTP/1.1 connection.
+/// What the workers of a service share that has reached its store.
+pub(crate) fn shared(
+    issuer: &str,
+    limits: Limits,
+    keys: Arc<ArcSwap<ServiceKeys>>,
+    clock: Clock,
+    metrics: Arc<Metrics>,
+) -> Shared {
+    let health = Arc::new(Health::new(1));
+    health.store_found();
+    Shared {
+        keys,
+        issuer: Issuer::parse(issuer, false).unwrap(),
+        token_prefix: "jt".into(),
+        lifetime: Lifetime::from_seconds(3600),
+        admin_token: ArcSwap::from_pointee(Some(Secret::new(ADMIN_TOKEN.as_bytes()))),
+        limits,
+        log_requests: ArcSwap::from_pointee(LogRequests::None),
+        clock,
+        health,
+        metrics,
+        failures: Arc::new(AuthenticationFailures::default()),
+    }
+}
+
+/// One answer on an HTTP/1.1 connection, or of a router.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -93,21 +122,7 @@ impl TestService {
         for task in actors.tasks {
             drop(tokio::task::spawn_local(task));
         }
-        let health = Arc::new(Health::new(1));
-        health.store_found();
-        let shared = Shared {
-            keys,
-            issuer: Issuer::parse(issuer, false).unwrap(),
-            token_prefix: "jt".into(),
-            lifetime: Lifetime::from_seconds(3600),
-            admin_token: ArcSwap::from_pointee(Some(Secret::new(ADMIN_TOKEN.as_bytes()))),
-            limits,
-            log_requests: ArcSwap::from_pointee(LogRequests::None),
-            clock,
-            health,
-            metrics,
-            failures: Arc::new(AuthenticationFailures::default()),
-        };
+        let shared = shared(issuer, limits, keys, clock, metrics);
         let Actors { authenticator, minter, inspector, revoker, store, .. } = Actors { tasks: vec![], ..actors };
         let services = Services { authenticator, minter, inspector, revoker, shared: Arc::new(shared) };
         Self { services, store, exporter }
@@ -214,6 +229,21 @@ impl Answer {
     pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.body).unwrap()
     }
+}
+
+/// Posts a form to a router, with no connection between.
+pub(crate) async fn ask_directly(router: &Rc<Router>, path: &str, authorization: &str, form: &str) -> Answer {
+    let request = Request::post(path)
+        .header("host", "as.example")
+        .header("authorization", authorization)
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body(Full::new(Bytes::copy_from_slice(form.as_bytes())))
+        .unwrap();
+    let activity = Activity::new(CoarseClock::default(), None);
+    let (parts, body) = router.clone().serve(Rc::default(), activity, request).await.into_parts();
+    let fields = parts.headers.iter().map(|(name, value)| format!("{name}: {}\r\n", value.to_str().unwrap()));
+    let body = body.collect().await.unwrap().to_bytes();
+    Answer { status: parts.status.as_u16(), head: fields.collect(), body: String::from_utf8(body.to_vec()).unwrap() }
 }
 
 /// A form posted to `path`.

@@ -32,6 +32,8 @@ pub mod options;
 mod pages;
 pub mod resolver;
 mod retry;
+#[cfg(test)]
+pub(crate) mod sabotage;
 mod save;
 mod seal;
 mod sentinel;
@@ -44,7 +46,7 @@ pub mod url;
 mod wire;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::cell::{Cell, RefCell};
 use std::fmt;

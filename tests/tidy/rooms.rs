@@ -30,7 +30,7 @@ const ROOMS: &[Room] = &[
 ];
 
 /// Those that may import everything, and the crate's root, which only lists the rooms.
-const UPPER: [&str; 7] = ["app", "worker", "cli", "config", "main", "fuzzing", ""];
+const UPPER: [&str; 8] = ["app", "worker", "cli", "config", "main", "fuzzing", "simulation", ""];
 
 /// A crate and the places, as beginnings of paths, where alone it may be named.
 const CRATES: &[(&str, &[&str])] = &[

@@ -6,6 +6,8 @@ use redis::Value;
 use tokio::time::Instant;
 
 use super::grant_seal::{self, GrantId, Unreadable};
+#[cfg(test)]
+use super::sabotage::{self, Sabotage};
 use super::seal::{self, OpenedRecord};
 use super::trip::Trip;
 use super::{Inner, errors};
@@ -37,6 +39,10 @@ impl Inner {
         let deadline = asked_at + self.options.operation_timeout;
         let mut trip = match self.ask(batch, deadline).await {
             Ok(trip) => trip,
+            #[cfg(test)]
+            Err(StoreError::Broken) if sabotage::is(Sabotage::BrokenIsNotFound) => {
+                return vec![Ok(Lookup::NotFound); batch.len()];
+            }
             Err(error) => return batch.iter().map(|_| Err(error)).collect(),
         };
         self.sub_keys.borrow_mut().follow(&self.keys.load());
@@ -63,6 +69,8 @@ impl Inner {
     async fn ask(&self, batch: &[TokenAddress], deadline: Instant) -> Result<Trip, StoreError> {
         self.retries.earn();
         match self.reads.exchange(self.encode_find(batch), deadline).await {
+            #[cfg(test)]
+            Err(StoreError::Broken) if sabotage::is(Sabotage::BrokenIsNotFound) => Err(StoreError::Broken),
             Err(StoreError::Broken) if self.retries.spend() => {
                 self.reads.exchange(self.encode_find(batch), deadline).await
             }

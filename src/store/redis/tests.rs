@@ -9,7 +9,7 @@ mod layout;
 mod moved;
 mod outage;
 mod sentinel;
-mod server;
+pub(crate) mod server;
 mod suite;
 mod tls;
 
@@ -38,7 +38,7 @@ use crate::telemetry::labels::{Label, RecordRefusal, StoreErrorKind, StoreOperat
 
 const HOUR: Lifetime = Lifetime::from_seconds(3600);
 /// Longer than anything takes that ends at all.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Runs a test on one thread, as a worker does.
 fn on_a_worker(test: impl Future<Output = ()>) {

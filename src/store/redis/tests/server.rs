@@ -22,7 +22,7 @@ use crate::store::redis::options::RedisOptions;
 /// Where it is there, the server's first argument.
 const SENTINEL_FILE: &str = "sentinel.conf";
 
-pub(super) struct Server {
+pub(crate) struct Server {
     child: Child,
     folder: TempDir,
     pub(super) port: u16,
@@ -30,11 +30,11 @@ pub(super) struct Server {
 }
 
 impl Server {
-    pub(super) fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self::start_with(&[])
     }
 
-    pub(super) fn start_with(arguments: &[&str]) -> Self {
+    pub(crate) fn start_with(arguments: &[&str]) -> Self {
         let server = Self::start_on(free_port(), arguments);
         server.until_ready();
         server
@@ -72,7 +72,7 @@ impl Server {
         Self { child, folder, port, arguments }
     }
 
-    pub(super) fn socket(&self) -> PathBuf {
+    pub(crate) fn socket(&self) -> PathBuf {
         self.folder.path().join("socket")
     }
 
@@ -96,7 +96,7 @@ impl Server {
     }
 
     /// Executes one command, as an operator would.
-    pub(super) fn command(&self, words: &[&str]) -> Value {
+    pub(crate) fn command(&self, words: &[&str]) -> Value {
         let words: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
         self.commands(&[&words]).remove(0)
     }
