@@ -10,6 +10,7 @@
 
 #[cfg(test)]
 pub(crate) mod contract;
+pub mod journal;
 pub mod memory;
 pub mod observer;
 pub(crate) mod open_pages;
@@ -19,6 +20,7 @@ pub mod watched;
 use std::fmt;
 use std::rc::Rc;
 
+use crate::oauth::client_id::ClientId;
 use crate::oauth::time::{Lifetime, Timestamp};
 use crate::oauth::token::{Page, TokenAddress, TokenRecord};
 
@@ -46,6 +48,8 @@ pub enum StoreError {
     Full,
     /// It is loading, busy, a replica, or without its master or slots (`-LOADING`, `-BUSY`, `-READONLY`, `-MASTERDOWN`, `-CLUSTERDOWN`).
     NotServing,
+    /// Written, but fewer replicas than are asked for have it: it may or may not last.
+    NotReplicated,
     /// It refuses writes (`-MISCONF`, `-NOREPLICAS`).
     WritesStopped,
     /// It does not let us in (`-NOAUTH`, `-WRONGPASS`, `-NOPERM`).
@@ -71,6 +75,15 @@ pub struct NewRecord {
     pub record: TokenRecord,
 }
 
+/// What a revocation deletes.
+#[derive(Clone, Debug)]
+pub struct Deletion {
+    /// Where.
+    pub address: TokenAddress,
+    /// Whose revocation it is.
+    pub client_id: ClientId,
+}
+
 /// A store of tokens, as one worker holds it: batches in, batches out. Futures are local to the worker's thread; dropping one
 /// gives up the answer and says nothing about what the store did.
 pub trait TokenStore: 'static {
@@ -87,8 +100,9 @@ pub trait TokenStore: 'static {
     /// Finds records.
     fn find(&self, batch: Vec<TokenAddress>) -> impl Future<Output = Vec<Result<Lookup, StoreError>>>;
 
-    /// Deletes records; deleting what is not there is fine. `Ok(())` at a place: no [`TokenStore::find`] that begins later finds it.
-    fn delete(&self, batch: Vec<TokenAddress>) -> impl Future<Output = Vec<Result<(), StoreError>>>;
+    /// Deletes records; deleting what is not there is fine. `Ok(())` at a place: no [`TokenStore::find`] that begins later finds it, nor one of
+    /// another handle of this process whatever becomes of the store.
+    fn delete(&self, batch: Vec<Deletion>) -> impl Future<Output = Vec<Result<(), StoreError>>>;
 }
 
 impl StoreError {
@@ -100,7 +114,12 @@ impl StoreError {
     /// Seconds after which it is worth trying again (`Retry-After`).
     pub fn retry_after_seconds(self) -> u32 {
         match self {
-            Self::TimedOut | Self::Broken | Self::UnknownVersion | Self::GrantMissing | Self::GrantSealBroken => 1,
+            Self::TimedOut
+            | Self::Broken
+            | Self::NotReplicated
+            | Self::UnknownVersion
+            | Self::GrantMissing
+            | Self::GrantSealBroken => 1,
             Self::Unavailable | Self::NotServing => 2,
             Self::Full | Self::WritesStopped | Self::Denied | Self::Refused | Self::Internal => 5,
         }
@@ -115,6 +134,7 @@ impl fmt::Display for StoreError {
             Self::Broken => "the connection to the store broke",
             Self::Full => "the store is full",
             Self::NotServing => "the store is not serving yet",
+            Self::NotReplicated => "too few replicas have the write",
             Self::WritesStopped => "the store refuses writes",
             Self::Denied => "the store does not let us in",
             Self::Refused => "the store refused the command",
@@ -142,7 +162,7 @@ impl<S: TokenStore> TokenStore for Rc<S> {
         S::find(self, batch).await
     }
 
-    async fn delete(&self, batch: Vec<TokenAddress>) -> Vec<Result<(), StoreError>> {
+    async fn delete(&self, batch: Vec<Deletion>) -> Vec<Result<(), StoreError>> {
         S::delete(self, batch).await
     }
 }

@@ -9,7 +9,7 @@ use super::{ActorError, Deadline, Surroundings, window};
 use crate::failpoint::{self, FailPoint};
 use crate::oauth::client::ClientId;
 use crate::oauth::token::TokenAddress;
-use crate::store::{Lookup, StoreError, TokenStore};
+use crate::store::{Deletion, Lookup, StoreError, TokenStore};
 use crate::telemetry::labels::ActorName;
 
 /// Asks for revocations. Cheap to clone; after the last drop the revoker empties its inbox and stops.
@@ -92,7 +92,8 @@ impl<S: TokenStore> Revoker<S> {
         if doomed.is_empty() {
             return;
         }
-        let deleted = self.store.delete(doomed.iter().map(|(revoke, _)| revoke.address).collect()).await;
+        let deletion = |revoke: &Revoke| Deletion { address: revoke.address, client_id: revoke.client_id.clone() };
+        let deleted = self.store.delete(doomed.iter().map(|(revoke, _)| deletion(revoke)).collect()).await;
         failpoint::reach(FailPoint::Revoker);
         for ((revoke, verdict), deleted) in doomed.into_iter().zip(deleted) {
             revoke.reply.send(deleted.map(|()| verdict).map_err(ActorError::from));

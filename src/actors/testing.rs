@@ -22,7 +22,7 @@ use crate::oauth::time::{Lifetime, Timestamp};
 use crate::oauth::token::{Page, TokenAddress};
 use crate::random::Random;
 use crate::store::memory::{MemoryHandle, MemoryStore};
-use crate::store::{Lookup, NewRecord, TokenStore};
+use crate::store::{Deletion, Lookup, NewRecord, TokenStore};
 use crate::telemetry::metrics::Metrics;
 
 pub(crate) use crate::store::StoreError;
@@ -114,7 +114,7 @@ impl TokenStore for BreakableStore {
         self.unless_broken(batch.len(), self.inner.find(batch)).await
     }
 
-    async fn delete(&self, batch: Vec<TokenAddress>) -> Vec<Result<(), StoreError>> {
+    async fn delete(&self, batch: Vec<Deletion>) -> Vec<Result<(), StoreError>> {
         self.unless_broken(batch.len(), self.inner.delete(batch)).await
     }
 }

@@ -26,7 +26,7 @@ use crate::oauth::secret::{Secret, SecretHash};
 use crate::oauth::time::{Lifetime, Timestamp};
 use crate::oauth::token::{Page, Token, TokenAddress, TokenRecord};
 use crate::random::Random;
-use crate::store::{Lookup, NewRecord, StoreError, TokenStore};
+use crate::store::{Deletion, Lookup, NewRecord, StoreError, TokenStore};
 use crate::telemetry::exporter::Exporter;
 use crate::telemetry::metrics::MailboxMetrics;
 
@@ -67,11 +67,11 @@ impl TokenStore for Drawer {
         self.trip("find", batch.len(), find)
     }
 
-    async fn delete(&self, batch: Vec<TokenAddress>) -> Vec<Result<(), StoreError>> {
+    async fn delete(&self, batch: Vec<Deletion>) -> Vec<Result<(), StoreError>> {
         if let Some(fault) = self.delete_fault.get() {
             return vec![Err(fault); batch.len()];
         }
-        batch.iter().for_each(|address| drop(self.records.borrow_mut().remove(address)));
+        batch.iter().for_each(|deletion| drop(self.records.borrow_mut().remove(&deletion.address)));
         self.trip("delete", batch.len(), |_| ())
     }
 }

@@ -76,7 +76,7 @@ fn bind(address: &ListenAddress, guard: SocketGuard, flag: &str) -> Result<Liste
 /// What every thread gets a copy of. The clients move out of `loaded`, the rest stays for reloads.
 ///
 /// # Errors
-/// Where a file of `[store.tls]` cannot be used.
+/// Where a file of `[store.tls]` cannot be used, nor the journal's.
 pub(super) fn materials(
     loaded: &mut Loaded,
     issuer: Issuer,
@@ -85,7 +85,7 @@ pub(super) fn materials(
 ) -> Result<Materials, RunError> {
     let config = &loaded.config;
     let (clock, random) = (Clock::service(), Random::system());
-    let stores = Stores::new(config, clock.clone(), random.clone()).map_err(RunError::Configuration)?;
+    let stores = Stores::new(config, &loaded.keys, clock.clone(), random.clone()).map_err(RunError::Configuration)?;
     let workers = if config.public.workers == 0 { worker::workers_by_default() } else { config.public.workers };
     let shared = Shared {
         keys: Arc::new(ArcSwap::new(loaded.keys.clone())),

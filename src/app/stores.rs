@@ -14,10 +14,13 @@ use crate::config::options::{Config, StoreOptions};
 use crate::config::store_url::StoreUrl;
 use crate::http::Shared;
 use crate::oauth::client::Clients;
+use crate::oauth::keys::ServiceKeys;
 use crate::random::Random;
+use crate::store::journal::Journal;
 use crate::store::memory::MemoryStore;
 use crate::store::observer::StoreObserver;
 use crate::store::redis::RedisStore;
+use crate::store::redis::journal::RedisJournal;
 use crate::store::redis::lookout::Whereabouts;
 use crate::store::redis::options::{Access, RedisOptions};
 use crate::store::redis::tls::{ClientTls, TlsFiles};
@@ -35,12 +38,18 @@ impl Stores {
     /// The store that the configuration names. Nothing is connected yet.
     ///
     /// # Errors
-    /// A sentence where a file of `[store.tls]` cannot be used.
-    pub(super) fn new(config: &Config, clock: Clock, random: Random) -> Result<Self, String> {
+    /// A sentence where a file of `[store.tls]`, or the journal's, cannot be used.
+    pub(super) fn new(config: &Config, keys: &Arc<ServiceKeys>, clock: Clock, random: Random) -> Result<Self, String> {
         let store = &config.store;
         let (endpoint, database) = match &store.url {
             StoreUrl::Memory => return Ok(Self::Memory(MemoryStore::new(store.memory_tokens_max, clock, random))),
             StoreUrl::Redis { endpoint, database } => (endpoint.clone(), *database),
+        };
+        let ttl_seconds_max = config.tokens.ttl_seconds_max;
+        let journal = match &store.journal_file {
+            Some(path) => Journal::with_file(path, keys, &random, clock, ttl_seconds_max)
+                .map_err(|error| format!("store.journal_file: {error}"))?,
+            None => Journal::in_memory(&random, clock, ttl_seconds_max),
         };
         Ok(Self::Redis(RedisOptions {
             whereabouts: Whereabouts::of(&endpoint),
@@ -49,7 +58,9 @@ impl Stores {
             database,
             key_prefix: store.key_prefix.clone(),
             operation_timeout: Duration::from_millis(store.operation_timeout_ms),
-            ttl_seconds_max: config.tokens.ttl_seconds_max,
+            ttl_seconds_max,
+            replicas: store.replicas,
+            journal: Arc::new(RedisJournal::new(journal)),
             require_noeviction: store.require_noeviction,
         }))
     }
@@ -84,6 +95,14 @@ impl Stores {
         match self {
             Self::Memory(memory) => Some(memory),
             Self::Redis(_) => None,
+        }
+    }
+
+    /// The journal of revocations, where the store needs one.
+    pub(super) fn journal(&self) -> Option<&Journal> {
+        match self {
+            Self::Memory(_) => None,
+            Self::Redis(options) => Some(&options.journal.entries),
         }
     }
 

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use tokio::time::{MissedTickBehavior, interval};
 
+use super::stores::Stores;
 use super::workers::{Materials, WorkerLoad};
 use crate::clock::{Step, StepWatch};
 use crate::failpoint::{self, FailPoint};
 use crate::http::Shared;
 use crate::oauth::keys::{ServiceKey, ServiceKeys};
 use crate::oauth::time::Timestamp;
-use crate::store::memory::MemoryStore;
 use crate::telemetry::exporter::Exporter;
 use crate::telemetry::labels::{ClockStep, KeyState};
 use crate::telemetry::log_queue::LogQueue;
@@ -26,11 +26,13 @@ const FAILURES_SECONDS: u64 = 60;
 pub(super) struct Upkeep {
     shared: Arc<Shared>,
     exporter: Exporter,
-    memory: Option<MemoryStore>,
+    stores: Stores,
     workers: Vec<Arc<WorkerLoad>>,
     log: LogQueue,
     /// Lines that the log has said it lost.
     lost_lines_told: u64,
+    /// Why the journal's file cannot be written, as it was told.
+    journal_failing: Option<String>,
     /// Which keys have been told of, so that a removed one's series says 0 and an activated one is logged once.
     keys: BTreeMap<u8, KeyState>,
     steps: StepWatch,
@@ -39,9 +41,9 @@ pub(super) struct Upkeep {
 impl Upkeep {
     /// Looks after a process whose workers are these.
     pub(super) fn new(materials: &Materials, exporter: Exporter, workers: Vec<Arc<WorkerLoad>>, log: LogQueue) -> Self {
-        let (shared, memory) = (materials.shared.clone(), materials.stores.memory().cloned());
+        let (shared, stores) = (materials.shared.clone(), materials.stores.clone());
         let (keys, steps) = (BTreeMap::new(), StepWatch::default());
-        Self { shared, exporter, memory, workers, log, lost_lines_told: 0, keys, steps }
+        Self { shared, exporter, stores, workers, log, lost_lines_told: 0, journal_failing: None, keys, steps }
     }
 
     /// Ticks each second, for ever.
@@ -67,10 +69,11 @@ impl Upkeep {
 
     fn count(&mut self, now: Timestamp) {
         failpoint::reach(FailPoint::Upkeep);
-        if let Some(memory) = &self.memory {
+        if let Some(memory) = self.stores.memory() {
             memory.sweep(now);
             self.shared.metrics.store_tokens(memory.len(), memory.tokens_max());
         }
+        self.look_after_journal();
         for (index, load) in self.workers.iter().enumerate() {
             self.shared.metrics.worker(index, load.connections(), load.busy());
         }
@@ -104,6 +107,21 @@ impl Upkeep {
                 seconds,
                 "the machine's clock stepped: followed only if that stands for a minute"
             );
+        }
+    }
+
+    fn look_after_journal(&mut self) {
+        let Some(journal) = self.stores.journal() else { return };
+        journal.sweep();
+        let (figures, failing) = (journal.figures(), journal.file_failing());
+        self.shared.metrics.journal(&figures);
+        let was = std::mem::replace(&mut self.journal_failing, failing);
+        match (&was, &self.journal_failing) {
+            (None, Some(why)) => {
+                tracing::error!(event = "warning", why, "the journal of revocations cannot be written")
+            }
+            (Some(_), None) => tracing::info!(event = "warning", "the journal of revocations is written again"),
+            (None, None) | (Some(_), Some(_)) => {}
         }
     }
 

@@ -136,6 +136,8 @@ impl Builder<'_> {
             password: self.secret("store.password").or(parsed.password),
             password_previous: self.secret("store.password_previous"),
             tls: self.store_tls(&parsed.url),
+            replicas: self.number("store.replicas"),
+            journal_file: self.journal_file(&parsed.url),
             url: parsed.url,
             key_prefix: prefix,
             operation_timeout_ms: self.number("store.operation_timeout_ms"),
@@ -172,6 +174,20 @@ impl Builder<'_> {
                 memory
             }
         }
+    }
+
+    fn journal_file(&mut self, url: &StoreUrl) -> Option<PathBuf> {
+        let file = self.path("store.journal_file");
+        if *url == StoreUrl::Memory {
+            for (path, given) in
+                [("store.journal_file", file.is_some()), ("store.replicas", self.number::<u32>("store.replicas") > 0)]
+            {
+                if given {
+                    self.warn(path, "is not used: memory: forgets no revocation before its tokens");
+                }
+            }
+        }
+        file
     }
 
     fn store_tls(&mut self, url: &StoreUrl) -> StoreTlsOptions {

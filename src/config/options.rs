@@ -79,6 +79,10 @@ pub struct StoreOptions {
     pub operation_timeout_ms: u64,
     /// Whether a Redis that may evict is refused.
     pub require_noeviction: bool,
+    /// Replicas that must have a write before it is acknowledged.
+    pub replicas: u32,
+    /// Where revocations outlive a restart; none: nowhere.
+    pub journal_file: Option<PathBuf>,
     /// What the memory store holds at most.
     pub memory_tokens_max: u64,
     /// `[store.tls]`.

@@ -133,6 +133,18 @@ pub(crate) static KEYS: &[Key] = &[
         "Tokens that memory: holds; full means 503, never the end of a live one. About 2 GB.",
     ),
     key(
+        "store.replicas",
+        Kind::Number(0, 1000),
+        Preset::Number(0),
+        "Replicas of Redis that must have a token or revocation before it is acknowledged. 0: Redis alone, a failover may lose some.",
+    ),
+    key(
+        "store.journal_file",
+        Kind::Path,
+        Preset::Absent,
+        "A file of this node's own in which revocations outlive a restart. Left out: they are known in memory and to other nodes.",
+    ),
+    key(
         "store.tls.ca_file",
         Kind::Path,
         Preset::Absent,
@@ -263,8 +275,6 @@ pub(crate) static LATER: &[&str] = &[
     "public.tls",
     "mtls",
     "admin.tls",
-    "store.replicas",
-    "store.journal_file",
     "limits.live_tokens_per_client",
     "metrics.per_client",
 ];

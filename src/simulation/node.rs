@@ -23,9 +23,11 @@ use crate::clock::{Clock, ServiceTime, StepWatch};
 use crate::http::router::Router;
 use crate::http::testing::{Answer, ask_directly, limits, shared};
 use crate::random::Random;
+use crate::store::journal::Journal;
 use crate::store::observer::{StoreLost, StoreObserver, StoreWarning};
 use crate::store::redis::RedisStore;
 use crate::store::redis::connector::Connector;
+use crate::store::redis::journal::RedisJournal;
 use crate::store::redis::options::{Access, RedisOptions};
 use crate::store::watched::WatchedStore;
 use crate::telemetry::exporter::Exporter;
@@ -100,9 +102,12 @@ impl Node {
         let keys = Arc::new(ArcSwap::from_pointee(registry::keys()));
         let witness = Rc::new(Witness { number: self.number, stage: self.stage.clone() });
         let connector = SimulatedNetwork { primary: self.primary.clone(), weather: self.weather.clone() };
+        // What a process knows ends with it.
+        let journal = Journal::in_memory(&random, self.clock.clone(), registry::TTL_SECONDS_MAX);
+        let options = RedisOptions { journal: Arc::new(RedisJournal::new(journal)), ..self.options.clone() };
         let (store, connection) = RedisStore::start_with(
             connector,
-            self.options.clone(),
+            options,
             keys.clone(),
             self.clock.clone(),
             random.clone(),

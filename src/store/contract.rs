@@ -18,7 +18,7 @@ use crate::oauth::token::{Confirmation, Page, Token, TokenAddress, TokenRecord};
 use crate::random::Random;
 
 use super::open_pages::PAGE_TOKENS_MAX;
-use super::{Lookup, NewRecord, TokenStore};
+use super::{Deletion, Lookup, NewRecord, TokenStore};
 
 const HOUR: Lifetime = Lifetime::from_seconds(3600);
 
@@ -106,8 +106,13 @@ async fn find<S: TokenStore>(store: &S, addresses: impl IntoIterator<Item = Toke
 }
 
 async fn delete<S: TokenStore>(store: &S, addresses: &[TokenAddress]) {
-    let deleted = store.delete(addresses.to_vec()).await;
+    let deleted = store.delete(deletions(addresses)).await;
     assert_eq!(deleted, vec![Ok(()); addresses.len()]);
+}
+
+/// Deletions for one client.
+pub(crate) fn deletions(addresses: &[TokenAddress]) -> Vec<Deletion> {
+    addresses.iter().map(|&address| Deletion { address, client_id: ClientId::new("billing") }).collect()
 }
 
 fn addresses(of: &[NewRecord]) -> Vec<TokenAddress> {

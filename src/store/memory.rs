@@ -23,7 +23,7 @@ use crate::oauth::token::{Page, TokenAddress};
 use crate::random::Random;
 
 use super::open_pages::OpenPages;
-use super::{Lookup, NewRecord, StoreError, TokenStore};
+use super::{Deletion, Lookup, NewRecord, StoreError, TokenStore};
 use grants::Grants;
 use shard::{Entry, Shard};
 
@@ -184,8 +184,8 @@ impl TokenStore for MemoryHandle {
         batch.iter().map(|address| Ok(self.store.find_now(address))).collect()
     }
 
-    async fn delete(&self, batch: Vec<TokenAddress>) -> Vec<Result<(), StoreError>> {
-        batch.iter().for_each(|address| self.store.delete_now(address));
+    async fn delete(&self, batch: Vec<Deletion>) -> Vec<Result<(), StoreError>> {
+        batch.iter().for_each(|deletion| self.store.delete_now(&deletion.address));
         vec![Ok(()); batch.len()]
     }
 }

@@ -49,6 +49,17 @@ pub enum StoreWarning {
     MayEvict(String),
     /// The password was refused, and the previous one was not.
     PreviousPassword,
+    /// The journal of revocations cannot be read from the store, or not written there.
+    Journal(JournalTrouble, StoreError),
+}
+
+/// What cannot be done with the journal of revocations in the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JournalTrouble {
+    /// Entries of other nodes cannot be read, or deletes not sent again: no introspection is answered.
+    Unsettled,
+    /// Other nodes cannot be told.
+    Unsent,
 }
 
 /// Watches nothing.
@@ -63,6 +74,7 @@ impl From<StoreError> for StoreErrorKind {
             StoreError::Broken => Self::Broken,
             StoreError::Full => Self::Oom,
             StoreError::NotServing => Self::NotServing,
+            StoreError::NotReplicated => Self::NotReplicated,
             StoreError::WritesStopped => Self::WritesStopped,
             StoreError::Denied => Self::Denied,
             StoreError::Refused => Self::Refused,
@@ -98,6 +110,15 @@ impl fmt::Display for StoreWarning {
             Self::PreviousPassword => f.write_str(
                 "the store refused store.password and took store.password_previous: change the password there",
             ),
+            Self::Journal(JournalTrouble::Unsettled, error) => {
+                write!(
+                    f,
+                    "no introspection is answered before the journal of revocations is read from the store: {error}"
+                )
+            }
+            Self::Journal(JournalTrouble::Unsent, error) => {
+                write!(f, "other nodes cannot be told of revocations by the store's stream: {error}")
+            }
         }
     }
 }

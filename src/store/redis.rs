@@ -11,6 +11,7 @@
 //! written, [`commands`] and [`trip`] how it is asked, [`link`] the way to the connection, and [`connection`], [`serving`],
 //! [`handshake`], [`wire`], [`breaker`], [`connector`] and [`resolver`] the connection itself. [`errors`] is the one table of Redis' refusals.
 //! [`sentinel`] leads it to a primary that changes; [`lookout`] is what workers know together of where that is, [`inquiry`] how they ask.
+//! [`replicas`] is how writes wait for others, [`journal`] how revocations outlive what Redis forgets.
 
 mod breaker;
 mod commands;
@@ -26,10 +27,12 @@ mod grant_seal;
 mod grants;
 mod handshake;
 mod inquiry;
+pub mod journal;
 mod link;
 pub mod lookout;
 pub mod options;
 mod pages;
+mod replicas;
 pub mod resolver;
 mod retry;
 #[cfg(test)]
@@ -52,7 +55,6 @@ use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 use futures_util::future::Either;
@@ -66,12 +68,13 @@ use self::grants::Grants;
 use self::link::Link;
 use self::lookout::Whereabouts;
 use self::options::RedisOptions;
+use self::replicas::Pair;
 use self::retry::RetryBudget;
 use self::sentinel::SentinelConnector;
 use self::sub_keys::SubKeys;
-use super::observer::StoreObserver;
+use super::observer::{JournalTrouble, StoreObserver};
 use super::open_pages::OpenPages;
-use super::{Lookup, NewRecord, StoreError, TokenStore};
+use super::{Deletion, Lookup, NewRecord, StoreError, TokenStore};
 use crate::clock::Clock;
 use crate::oauth::keys::ServiceKeys;
 use crate::oauth::time::{Lifetime, Timestamp};
@@ -88,7 +91,7 @@ struct Inner {
     keys: Arc<ArcSwap<ServiceKeys>>,
     clock: Clock,
     observer: Rc<dyn StoreObserver>,
-    /// One connection for now; that writes may wait for replicas on one of their own, no story uses the other's link.
+    /// Two links of one connection; where writes wait for replicas, of two.
     reads: Link,
     writes: Link,
     retries: RetryBudget,
@@ -96,6 +99,8 @@ struct Inner {
     sub_keys: RefCell<SubKeys>,
     grants: RefCell<Grants>,
     pages: OpenPages,
+    /// The trouble with the journal that the observer was told last.
+    told: Cell<Option<(JournalTrouble, StoreError)>>,
 }
 
 impl RedisStore {
@@ -134,42 +139,89 @@ impl RedisStore {
         observer: Rc<dyn StoreObserver>,
     ) -> (Self, impl Future<Output = ()> + 'static) {
         let options = Rc::new(options);
-        let (link, inbox, state) = Link::new();
-        let numbers: Rc<Cell<u64>> = Rc::default();
-        let connection = Connection {
-            connector,
+        let opening = Opening {
+            connector: Rc::new(connector),
             options: Rc::clone(&options),
-            inbox,
-            state,
-            observer: Rc::clone(&observer),
-            commands: Commands::new(&options.key_prefix, Rc::clone(&numbers)),
-            breaker: Breaker::new(random.clone()),
-            reported: Reported::default(),
+            numbers: Rc::default(),
+            random: random.clone(),
         };
+        let (reads, writes, connected) = opening.links(&observer);
         let store = Self(Rc::new(Inner {
             sub_keys: RefCell::new(SubKeys::new(keys.load_full())),
             keys,
             clock,
             observer,
-            reads: link.clone(),
-            writes: link,
+            reads,
+            writes,
             retries: RetryBudget::new(),
-            commands: RefCell::new(Commands::new(&options.key_prefix, numbers)),
+            commands: RefCell::new(Commands::new(&options.key_prefix, opening.numbers)),
             grants: RefCell::new(Grants::new(options.ttl_seconds_max)),
             pages: OpenPages::new(random),
+            told: Cell::new(None),
             options,
         }));
-        (store, connection.run())
+        let state = Rc::clone(store.0.reads.state());
+        let keeping = journal::keep(Rc::downgrade(&store.0), state, Arc::clone(&store.0.options.journal));
+        let task = async move {
+            // The connections end when the store is gone and what it asked is answered.
+            tokio::select! {
+                () = connected => {}
+                () = async { keeping.await; std::future::pending().await } => {}
+            }
+        };
+        (store, task)
     }
 
-    /// Whether Redis can be reached, as far as is known.
+    /// Whether Redis can be reached, as far as is known, and revocations are known to hold there.
     pub fn is_up(&self) -> bool {
-        self.0.writes.state().up().load(Ordering::Acquire)
+        self.0.reads.state().is_settled() && [&self.0.reads, &self.0.writes].iter().all(|link| link.state().is_up())
+    }
+}
+
+/// What the connections of one store are made with.
+struct Opening<C> {
+    connector: Rc<C>,
+    options: Rc<RedisOptions>,
+    numbers: Rc<Cell<u64>>,
+    random: Random,
+}
+
+impl<C: Connector> Opening<C> {
+    /// The links for reads and for writes, and the task of what they lead to: one connection, or where replicas are waited for, two.
+    fn links(&self, observer: &Rc<dyn StoreObserver>) -> (Link, Link, impl Future<Output = ()> + use<C>) {
+        let (reads, writes, first, second);
+        if self.options.replicas == 0 {
+            (reads, first) = self.connection(Rc::clone(observer), false);
+            (writes, second) = (reads.clone(), None);
+        } else {
+            let (of_reads, of_writes) = Pair::of(Rc::clone(observer));
+            (reads, first) = self.connection(of_reads, false);
+            let (link, connection) = self.connection(of_writes, true);
+            (writes, second) = (link, Some(connection));
+        }
+        let both = async move {
+            match second {
+                None => first.run().await,
+                Some(second) => drop(tokio::join!(first.run(), second.run())),
+            }
+        };
+        (reads, writes, both)
     }
 
-    /// What [`RedisStore::is_up`] reads, for other threads.
-    pub fn up(&self) -> Arc<AtomicBool> {
-        Arc::clone(self.0.writes.state().up())
+    fn connection(&self, observer: Rc<dyn StoreObserver>, one_at_a_time: bool) -> (Link, Connection<Rc<C>>) {
+        let (link, inbox, state) = Link::new();
+        let connection = Connection {
+            connector: Rc::clone(&self.connector),
+            options: Rc::clone(&self.options),
+            inbox,
+            state,
+            observer,
+            commands: Commands::new(&self.options.key_prefix, Rc::clone(&self.numbers)),
+            breaker: Breaker::new(self.random.clone()),
+            reported: Reported::default(),
+            one_at_a_time,
+        };
+        (link, connection)
     }
 }
 
@@ -186,7 +238,7 @@ impl TokenStore for RedisStore {
         self.0.find(&batch, Instant::now()).await
     }
 
-    async fn delete(&self, batch: Vec<TokenAddress>) -> Vec<Result<(), StoreError>> {
+    async fn delete(&self, batch: Vec<Deletion>) -> Vec<Result<(), StoreError>> {
         self.0.delete(&batch, Instant::now()).await
     }
 }

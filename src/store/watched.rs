@@ -5,7 +5,7 @@ use std::rc::Rc;
 use tokio::time::Instant;
 
 use super::observer::StoreObserver;
-use super::{Lookup, NewRecord, StoreError, TokenStore};
+use super::{Deletion, Lookup, NewRecord, StoreError, TokenStore};
 use crate::oauth::time::{Lifetime, Timestamp};
 use crate::oauth::token::{Page, TokenAddress};
 use crate::telemetry::labels::StoreOperation;
@@ -56,7 +56,7 @@ impl<S: TokenStore, O: StoreObserver + 'static> TokenStore for WatchedStore<S, O
         answers
     }
 
-    async fn delete(&self, batch: Vec<TokenAddress>) -> Vec<Result<(), StoreError>> {
+    async fn delete(&self, batch: Vec<Deletion>) -> Vec<Result<(), StoreError>> {
         let asked_at = Instant::now();
         let answers = self.store.delete(batch).await;
         self.report(StoreOperation::Delete, asked_at, &answers);

@@ -8,7 +8,7 @@ use metrics::{Recorder, SharedString, Unit};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
 use super::labels::KeyState;
-use super::metrics::{BATCH_SIZE, DESCRIPTIONS, Metrics, build_info, key_info};
+use super::metrics::{BATCH_SIZE, Metrics, build_info, descriptions, key_info};
 
 /// Seconds; 0.25 is the store's time limit and 1 the request's.
 const DURATION_BUCKETS: &[f64] = &[
@@ -35,7 +35,7 @@ impl Exporter {
             .and_then(|builder| builder.set_buckets_for_metric(Matcher::Full(BATCH_SIZE.to_string()), BATCH_BUCKETS));
         // Refused only where there are no buckets.
         let recorder = buckets.unwrap_or_else(|_| PrometheusBuilder::new()).build_recorder();
-        for (name, help) in DESCRIPTIONS {
+        for (name, help) in descriptions() {
             describe(&recorder, name, help);
         }
         build_info(&recorder, version, revision);
@@ -99,7 +99,7 @@ mod tests {
         let exporter = Exporter::new("1.2.3", "abc");
         let metrics = exporter.register(2);
         let before = exporter.render();
-        for (name, _) in DESCRIPTIONS.iter().filter(|(name, _)| *name != "jeton_key_info") {
+        for (name, _) in descriptions().filter(|(name, _)| *name != "jeton_key_info") {
             assert!(before.contains(&format!("# TYPE {name} ")), "{name} is missing");
             assert!(before.contains(&format!("# HELP {name} ")), "{name} has no help");
         }

@@ -122,7 +122,7 @@ label! {
     /// Why a store could not.
     StoreErrorKind, "kind", {
         Unavailable = "unavailable", Timeout = "timeout", Broken = "broken", Oom = "oom", NotServing = "not_serving",
-        WritesStopped = "writes_stopped", Denied = "denied", Refused = "refused", Record = "record", Internal = "internal",
+        WritesStopped = "writes_stopped", NotReplicated = "not_replicated", Denied = "denied", Refused = "refused", Record = "record", Internal = "internal",
     }
 }
 
@@ -131,6 +131,18 @@ label! {
     RecordRefusal, "reason", {
         Seal = "seal", Version = "version", GrantMissing = "grant_missing", GrantSeal = "grant_seal",
     }
+}
+
+label! {
+    /// Why an entry of the journal of revocations was not believed.
+    JournalDrop, "reason", {
+        Garbled = "garbled", KeyGone = "key_gone", Forged = "forged", Dead = "dead", Ahead = "ahead", Full = "full",
+    }
+}
+
+label! {
+    /// Why a revocation was not journaled.
+    NotJournaled, "reason", { Full = "full", Client = "client" }
 }
 
 label! {

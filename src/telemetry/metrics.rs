@@ -3,12 +3,15 @@
 //! Handles are registered once, at start, for every series of every closed set, so a request only adds to atomics and a
 //! dashboard sees zeros instead of gaps. Durations are in seconds, as Prometheus wants them.
 
+mod journal;
 mod registry;
 
 use std::time::Duration;
 
 use metrics::{Counter, Gauge, Histogram, Label as KeyLabel, Recorder};
 
+pub use self::journal::JournalFigures;
+use self::journal::JournalMetrics;
 use self::registry::{Family, Family2, Names};
 use super::labels::{
     ActorName, AuthMethod, AuthOutcome, ClockStep, Code, CodeClass, ConnectionRefusal, Endpoint, IntrospectionOutcome,
@@ -35,6 +38,7 @@ pub struct Metrics {
     store_eviction_policy_safe: Gauge,
     store_tokens: Gauge,
     store_tokens_max: Gauge,
+    journal: JournalMetrics,
     mailbox_depth: Family<Gauge>,
     mailbox_wait: Family<Histogram>,
     mailbox_refusals: Family<Counter>,
@@ -53,8 +57,7 @@ pub struct Metrics {
 /// The one histogram that counts items and not seconds.
 pub const BATCH_SIZE: &str = "jeton_store_batch_size";
 
-/// Names and help texts of every metric, for the exporter's `# HELP` lines and for the tests.
-pub const DESCRIPTIONS: &[(&str, &str)] = &[
+const DESCRIPTIONS: &[(&str, &str)] = &[
     ("jeton_http_requests_total", "HTTP requests answered, by endpoint and status code."),
     ("jeton_request_duration_seconds", "From a request's head to its response, by endpoint and class of status code."),
     ("jeton_token_requests_total", "Token requests, by outcome."),
@@ -88,6 +91,11 @@ pub const DESCRIPTIONS: &[(&str, &str)] = &[
     ("jeton_build_info", "1, with version and revision."),
 ];
 
+/// Names and help texts of every metric, for the exporter's `# HELP` lines and for the tests.
+pub fn descriptions() -> impl Iterator<Item = (&'static str, &'static str)> {
+    DESCRIPTIONS.iter().copied().chain(journal::DESCRIPTIONS)
+}
+
 impl Metrics {
     /// Registers every series with `recorder`; `workers`: how many have series of their own.
     pub fn register(recorder: &dyn Recorder, workers: usize) -> Self {
@@ -112,6 +120,7 @@ impl Metrics {
             store_eviction_policy_safe: names.gauge("jeton_store_eviction_policy_safe")(vec![]),
             store_tokens: names.gauge("jeton_store_tokens")(vec![]),
             store_tokens_max: names.gauge("jeton_store_tokens_max")(vec![]),
+            journal: JournalMetrics::register(&names),
             mailbox_depth: Family::new::<ActorName>(names.gauge("jeton_mailbox_depth")),
             mailbox_wait: Family::new::<ActorName>(names.histogram("jeton_mailbox_wait_seconds")),
             mailbox_refusals: Family::new::<ActorName>(names.counter("jeton_mailbox_refusals_total")),
@@ -198,6 +207,11 @@ impl Metrics {
     pub fn store_tokens(&self, tokens: u64, tokens_max: u64) {
         self.store_tokens.set(tokens as f64);
         self.store_tokens_max.set(tokens_max as f64);
+    }
+
+    /// The journal of revocations has counted so much.
+    pub fn journal(&self, figures: &JournalFigures) {
+        self.journal.tell(figures);
     }
 
     /// One mailbox's handles.

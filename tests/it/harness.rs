@@ -26,6 +26,7 @@ pub(crate) mod request;
 pub(crate) mod sentinel;
 pub(crate) mod server;
 pub(crate) mod strict;
+pub(crate) mod switch;
 pub(crate) mod wait;
 
 pub(crate) use chaos::ChaosProxy;
@@ -35,4 +36,5 @@ pub(crate) use redis::RedisServer;
 pub(crate) use request::{Http, Request};
 pub(crate) use sentinel::SentinelGroup;
 pub(crate) use server::TestServer;
+pub(crate) use switch::Switch;
 pub(crate) use wait::until;

@@ -32,6 +32,7 @@ mod readme;
 mod reload;
 mod reload_late;
 mod reload_log;
+mod revoked_for_good;
 mod smoke;
 mod stores;
 mod torture;

@@ -92,6 +92,7 @@ fn retry_after_is_what_the_table_says() {
     };
     for (error, expected) in [
         (StoreError::TimedOut, 1),
+        (StoreError::NotReplicated, 1),
         (StoreError::GrantMissing, 1),
         (StoreError::Unavailable, 2),
         (StoreError::NotServing, 2),

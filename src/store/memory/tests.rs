@@ -1,6 +1,6 @@
 //! What the embedded store promises beyond the contract: its bound, the end of what has expired, and few grants.
 
-use super::super::contract::{self, grant, new_record};
+use super::super::contract::{self, deletions, grant, new_record};
 use super::*;
 use crate::oauth::keys::KeyId;
 
@@ -46,8 +46,8 @@ async fn a_full_store_refuses_new_tokens_and_ends_none() {
     assert_eq!((store.len(), store.tokens_max()), (50, 50));
     assert_eq!((live(&other, &first).await, live(&handle, &second).await), (40, 10));
 
-    other.delete(first[..3].to_vec()).await;
-    other.delete(first[..3].to_vec()).await;
+    other.delete(deletions(&first[..3])).await;
+    other.delete(deletions(&first[..3])).await;
     assert_eq!(store.len(), 47);
     let (_, saved) = save(&handle, 4, HOUR).await;
     assert_eq!(saved, [Ok(()), Ok(()), Ok(()), Err(StoreError::Full)]);
@@ -129,7 +129,7 @@ async fn a_record_of_another_key_is_another_record() {
     let (addresses, _) = save(&handle, 1, HOUR).await;
     let mut foreign = addresses[0];
     foreign.key_id = KeyId(1);
-    handle.delete(vec![foreign]).await;
+    handle.delete(deletions(&[foreign])).await;
     assert_eq!((live(&handle, &[foreign]).await, live(&handle, &addresses).await), (0, 1));
 }
 
@@ -138,7 +138,7 @@ async fn a_page_that_revocations_emptied_is_gone() {
     let (store, _) = store(100);
     let handle = store.handle();
     let (addresses, _) = save(&handle, 34, HOUR).await;
-    handle.delete(addresses).await;
+    handle.delete(deletions(&addresses)).await;
     assert!(store.is_empty() && store.0.shards.iter().all(|shard| lock(shard).is_empty()));
 }
 
@@ -154,7 +154,7 @@ fn workers_at_work_at_once_keep_the_bound_and_lose_nothing() {
                 let (addresses, saved) = save(&handle, 20, HOUR).await;
                 let good: Vec<_> = addresses.iter().zip(&saved).filter(|(_, s)| s.is_ok()).map(|(a, _)| *a).collect();
                 assert_eq!(live(&handle, &good).await, good.len());
-                handle.delete(good.iter().take(1).copied().collect()).await;
+                handle.delete(deletions(&good[..good.len().min(1)])).await;
                 kept += good.len().saturating_sub(1) as u64;
                 refused += (20 - good.len()) as u64;
             }

@@ -71,6 +71,54 @@ impl Commands {
         self.write(trip, Expected::Number(1));
     }
 
+    /// Deletes records of one page: how many there were.
+    pub(super) fn delete_fields<'a>(&mut self, trip: &mut Trip, page: Page, fields: impl Iterator<Item = &'a [u8; 8]>) {
+        self.page_key(page);
+        self.start("HDEL").key();
+        let mut asked = 0;
+        for field in fields {
+            self.command.arg(field.as_slice());
+            asked += 1;
+        }
+        self.write(trip, Expected::Number(asked));
+    }
+
+    /// Waits until so many replicas have what was written up to the command before, by whomever: how many have.
+    pub(super) fn wait(&mut self, trip: &mut Trip, replicas: u32, millis: u64) {
+        self.start("WAIT").number(u64::from(replicas)).number(millis);
+        self.write(trip, Expected::Number(u32::MAX));
+    }
+
+    /// Reads at most so many elements of the journal's stream from this place on.
+    pub(super) fn read_stream(&mut self, trip: &mut Trip, from: &str, max: u32) {
+        self.name_key(b"journal", b"");
+        self.start("XRANGE").key().bytes(from.as_bytes()).bytes(b"+").bytes(b"COUNT").number(u64::from(max));
+        self.write(trip, Expected::Elements);
+    }
+
+    /// Appends an element to the stream, and lets it forget those older than `oldest`. A command of a transaction.
+    pub(super) fn append_to_stream(&mut self, trip: &mut Trip, oldest_millis: u64, entries: &[u8]) {
+        self.name_key(b"journal", b"");
+        let appending = self.start("XADD").key().bytes(b"MINID").bytes(b"~").number(oldest_millis);
+        appending.bytes(b"*").bytes(b"e").bytes(entries);
+        self.write(trip, Expected::Queued);
+    }
+
+    /// Bounds the stream in length and in time. Two commands of a transaction.
+    pub(super) fn limit_stream(&mut self, trip: &mut Trip, elements_max: u64, ttl_millis: u64) {
+        self.name_key(b"journal", b"");
+        self.start("XTRIM").key().bytes(b"MAXLEN").bytes(b"~").number(elements_max);
+        self.write(trip, Expected::Queued);
+        self.start("PEXPIRE").key().number(ttl_millis);
+        self.write(trip, Expected::Queued);
+    }
+
+    /// Executes a transaction that appended so many elements and limited the stream.
+    pub(super) fn execute_append(&mut self, trip: &mut Trip, elements: u32) {
+        self.start("EXEC");
+        self.write(trip, Expected::Appended(elements));
+    }
+
     /// Asks for a grant: bytes or nil.
     pub(super) fn find_grant(&mut self, trip: &mut Trip, id: GrantId) {
         self.grant_key(id);

@@ -38,6 +38,8 @@ pub(super) struct Connection<C> {
     pub(super) commands: Commands,
     pub(super) breaker: Breaker,
     pub(super) reported: Reported,
+    /// Whether each of its trips may hold it up.
+    pub(super) one_at_a_time: bool,
 }
 
 /// What the observer was told last.
@@ -81,10 +83,12 @@ impl<C: Connector> Connection<C> {
             let serving = Serving::new(
                 wire,
                 &mut self.inbox,
+                &self.state,
                 &mut self.commands,
                 &mut self.breaker,
                 self.options.operation_timeout,
-            );
+            )
+            .one_at_a_time(self.one_at_a_time);
             let ending;
             (ending, unsent) = serving.run(held).await;
             match ending {
@@ -115,6 +119,7 @@ impl<C: Connector> Connection<C> {
             match attempted {
                 Ok(wire) => {
                     self.connector.served();
+                    self.state.met(greeted.info.id());
                     self.report_back(&greeted);
                     return Ok((wire, held));
                 }

@@ -9,6 +9,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -48,6 +49,19 @@ pub trait Connector: 'static {
 
     /// On the stream that was opened last a server was found that serves.
     fn served(&self) {}
+}
+
+/// Two connections of one worker open their streams by one connector.
+impl<C: Connector> Connector for Rc<C> {
+    type Stream = C::Stream;
+
+    async fn connect(&self) -> io::Result<Self::Stream> {
+        C::connect(self).await
+    }
+
+    fn served(&self) {
+        C::served(self);
+    }
 }
 
 /// Opens streams to where the options say.

@@ -37,7 +37,12 @@ impl Inner {
             return vec![];
         }
         let deadline = asked_at + self.options.operation_timeout;
-        let mut trip = match self.ask(batch, deadline).await {
+        let asked = match self.ask(batch, deadline).await {
+            // Asked only then, since the server may have changed on the way.
+            Ok(trip) => self.until_settled(deadline).await.map(|()| trip),
+            Err(error) => Err(error),
+        };
+        let mut trip = match asked {
             Ok(trip) => trip,
             #[cfg(test)]
             Err(StoreError::Broken) if sabotage::is(Sabotage::BrokenIsNotFound) => {
@@ -62,6 +67,7 @@ impl Inner {
         if !waiting.is_empty() {
             self.find_grants(&waiting, &mut answers).await;
         }
+        self.overrule(batch, &mut answers);
         answers
     }
 

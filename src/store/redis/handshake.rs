@@ -96,13 +96,13 @@ pub(super) fn write_role_check(commands: &mut Commands, trip: &mut Trip) {
     commands.finish(trip);
 }
 
-/// Judges the replies to [`write_role_check`].
-pub(super) fn judge_role_check(replies: &[Value]) -> Result<(), StoreLost> {
+/// Judges the replies to [`write_role_check`], and returns what else they tell.
+pub(super) fn judge_role_check(replies: &[Value]) -> Result<ServerInfo, StoreLost> {
     let mut info = ServerInfo::default();
     read_info(replies, &mut info);
     match first_error(replies) {
         Some(error) => Err(lost(errors::meaning(error), errors::text(error))),
-        None => info.judge_role().map_err(unfit),
+        None => info.judge_role().map_err(unfit).map(|()| info),
     }
 }
 

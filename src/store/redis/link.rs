@@ -3,14 +3,13 @@
 //! Invariants: the queue is bounded, and while there is no connection nothing enters it; a trip that was never sent is
 //! [`StoreError::Unavailable`], one that was sent and not answered is [`StoreError::TimedOut`] or [`StoreError::Broken`].
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::Instant;
 
+use super::server_info::ServerId;
 use super::trip::Trip;
 use crate::store::StoreError;
 
@@ -37,7 +36,11 @@ pub(super) struct Exchange {
 pub(super) struct LinkState {
     status: Cell<Status>,
     connection: Cell<u64>,
-    up: Arc<AtomicBool>,
+    /// The server that was greeted last.
+    server: RefCell<Option<ServerId>>,
+    /// Whether what the journal knows holds there.
+    settled: Cell<bool>,
+    greeted: Notify,
 }
 
 /// How the connection stands.
@@ -58,7 +61,9 @@ impl Link {
         let state = Rc::new(LinkState {
             status: Cell::new(Status::Connecting),
             connection: Cell::new(0),
-            up: Arc::new(AtomicBool::new(false)),
+            server: RefCell::new(None),
+            settled: Cell::new(false),
+            greeted: Notify::new(),
         });
         (Self { trips, state: Rc::clone(&state) }, inbox, state)
     }
@@ -75,7 +80,7 @@ impl Link {
         answer.await.unwrap_or(Err(StoreError::Broken))
     }
 
-    pub(super) fn state(&self) -> &LinkState {
+    pub(super) fn state(&self) -> &Rc<LinkState> {
         &self.state
     }
 }
@@ -90,15 +95,53 @@ impl LinkState {
         self.connection.get()
     }
 
-    /// Whether the store can be reached, for other threads to read.
-    pub(super) fn up(&self) -> &Arc<AtomicBool> {
-        &self.up
+    /// The server that serves, or did last.
+    pub(super) fn server(&self) -> Option<ServerId> {
+        self.server.borrow().clone()
+    }
+
+    /// Another connection is about to serve, to this server.
+    pub(super) fn met(&self, server: ServerId) {
+        let mut known = self.server.borrow_mut();
+        if known.as_ref() != Some(&server) {
+            self.settled.set(false);
+            *known = Some(server);
+        }
+    }
+
+    /// The server that serves says which history its data belong to: another after a failover that came and went.
+    pub(super) fn continues(&self, replication_id: &str) {
+        let mut known = self.server.borrow_mut();
+        if let Some(server) = known.as_mut().filter(|server| server.replication_id != replication_id) {
+            replication_id.clone_into(&mut server.replication_id);
+            self.settled.set(false);
+            self.greeted.notify_one();
+        }
+    }
+
+    /// Whether the journal of revocations holds on the server that serves.
+    pub(super) fn is_settled(&self) -> bool {
+        self.settled.get()
+    }
+
+    /// It holds there.
+    pub(super) fn settle(&self) {
+        self.settled.set(true);
+    }
+
+    pub(super) fn is_up(&self) -> bool {
+        self.status.get() == Status::Up
+    }
+
+    /// Waits for the next connection.
+    pub(super) async fn greeted(&self) {
+        self.greeted.notified().await;
     }
 
     pub(super) fn connected(&self) {
+        self.greeted.notify_one();
         self.connection.set(self.connection.get() + 1);
         self.status.set(Status::Up);
-        self.up.store(true, Ordering::Release);
     }
 
     pub(super) fn reconnecting(&self) {
@@ -107,6 +150,5 @@ impl LinkState {
 
     pub(super) fn down(&self, error: StoreError) {
         self.status.set(Status::Down(error));
-        self.up.store(false, Ordering::Release);
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 
 pub use super::endpoint::{Address, Endpoint};
+use super::journal::RedisJournal;
 use super::lookout::Whereabouts;
 use super::tls::ClientTls;
 use super::url::{self, ParsedUrl, UrlError};
@@ -29,6 +30,10 @@ pub struct RedisOptions {
     pub operation_timeout: Duration,
     /// The longest lifetime that a token may have: grants are kept for twice that and an hour.
     pub ttl_seconds_max: u32,
+    /// Replicas that must have a write before it is acknowledged; 0: the primary alone.
+    pub replicas: u32,
+    /// The journal of revocations of this process.
+    pub journal: Arc<RedisJournal>,
     /// Whether a Redis that may evict keys is not used; otherwise it is a warning.
     pub require_noeviction: bool,
 }
@@ -45,6 +50,9 @@ pub struct Access {
     /// TLS, for [`Endpoint::Tls`].
     pub tls: Option<ClientTls>,
 }
+
+/// The longest lifetime of a token, unless it is said.
+const TTL_SECONDS_MAX: u32 = 86_400;
 
 /// The longest key prefix: a page's key with it stays within 30 characters, for which a page's size is reckoned.
 pub const KEY_PREFIX_BYTES_MAX: usize = 16;
@@ -63,7 +71,9 @@ impl RedisOptions {
             database,
             key_prefix: "jeton:".into(),
             operation_timeout: Duration::from_millis(250),
-            ttl_seconds_max: 86_400,
+            ttl_seconds_max: TTL_SECONDS_MAX,
+            replicas: 0,
+            journal: Arc::new(RedisJournal::in_memory(TTL_SECONDS_MAX)),
             require_noeviction: false,
         })
     }

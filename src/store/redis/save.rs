@@ -59,7 +59,7 @@ impl Inner {
             return answers;
         }
         let trip = self.encode_save(&prepared);
-        let exchanged = self.writes.exchange(trip, asked_at + self.options.operation_timeout).await;
+        let exchanged = self.writes.exchange(trip, self.write_deadline(asked_at)).await;
         #[cfg(test)]
         let exchanged = match exchanged {
             Err(StoreError::TimedOut) if sabotage::is(Sabotage::MintSentAgain) => {
@@ -134,6 +134,7 @@ impl Inner {
         }
         commands.execute(&mut trip, pages_written);
         commands.count_grants(&mut trip, prepared.grants.iter().map(|grant| grant.id));
+        self.write_wait(&mut commands, &mut trip);
         commands.finish(&mut trip);
         trip
     }
@@ -152,7 +153,8 @@ impl Inner {
     }
 
     /// What became of each page, once the grants are known to be there.
-    async fn judge_save(&self, prepared: &Prepared, trip: Trip, asked_at: Instant) -> Vec<Result<(), StoreError>> {
+    async fn judge_save(&self, prepared: &Prepared, mut trip: Trip, asked_at: Instant) -> Vec<Result<(), StoreError>> {
+        let replicated = self.take_replicated(&mut trip);
         let pages = count_pages(&prepared.records);
         let written_now = trip.replies.len() - (1 + 2 * pages + 1 + 1);
         let (transaction, count) = trip.replies[written_now..].split_at(1 + 2 * pages + 1);
@@ -177,7 +179,7 @@ impl Inner {
             Err(error) => Err(error),
         };
         for verdict in &mut verdicts {
-            *verdict = verdict.and(grants_there);
+            *verdict = verdict.and(grants_there).and(replicated);
         }
         verdicts
     }
@@ -191,9 +193,11 @@ impl Inner {
         {
             let mut commands = self.commands.borrow_mut();
             commands.count_grants(&mut trip, prepared.grants.iter().map(|grant| grant.id));
+            self.write_wait(&mut commands, &mut trip);
             commands.finish(&mut trip);
         }
-        let trip = self.writes.exchange(trip, asked_at + self.options.operation_timeout).await?;
+        let mut trip = self.writes.exchange(trip, self.write_deadline(asked_at)).await?;
+        let replicated = self.take_replicated(&mut trip);
         let refusal = trip.replies.iter().find_map(error_meaning);
         let there = matches!(trip.replies.last(), Some(Value::Int(there)) if usize::try_from(*there) == Ok(prepared.grants.len()));
         self.commands.borrow_mut().recycle(trip);
@@ -204,7 +208,7 @@ impl Inner {
             return Err(StoreError::GrantMissing);
         }
         self.note_written(prepared, |_| true, asked_at);
-        Ok(())
+        replicated
     }
 
     fn note_written(&self, prepared: &Prepared, which: impl Fn(&NamedGrant) -> bool, at: Instant) {

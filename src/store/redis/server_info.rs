@@ -3,11 +3,20 @@
 /// Lines of `INFO` that matter here.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct ServerInfo {
+    run_id: String,
+    replication_id: String,
     redis_version: String,
     valkey_version: String,
     mode: String,
     role: String,
     maxmemory_policy: String,
+}
+
+/// One life of one server: its process, and the history that its data belong to. A restart and a failover make another.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct ServerId {
+    pub(super) run_id: String,
+    pub(super) replication_id: String,
 }
 
 /// Why a server is not used.
@@ -25,6 +34,8 @@ impl ServerInfo {
         for line in text.lines() {
             let Some((name, value)) = line.split_once(':') else { continue };
             let place = match name {
+                "run_id" => &mut self.run_id,
+                "master_replid" => &mut self.replication_id,
                 "redis_version" => &mut self.redis_version,
                 "valkey_version" => &mut self.valkey_version,
                 "redis_mode" | "server_mode" => &mut self.mode,
@@ -34,6 +45,16 @@ impl ServerInfo {
             };
             value.trim_end().clone_into(place);
         }
+    }
+
+    /// Which life of which server it is.
+    pub(super) fn id(&self) -> ServerId {
+        ServerId { run_id: self.run_id.clone(), replication_id: self.replication_id.clone() }
+    }
+
+    /// The history that its data belong to now.
+    pub(super) fn replication_id(&self) -> &str {
+        &self.replication_id
     }
 
     /// Whether tokens may be kept there.

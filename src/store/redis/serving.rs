@@ -18,7 +18,7 @@ use super::breaker::Breaker;
 use super::commands::Commands;
 use super::errors;
 use super::handshake;
-use super::link::Exchange;
+use super::link::{Exchange, LinkState};
 use super::trip::{Disbelief, Trip};
 use super::wire::{Wire, WireBroken};
 use crate::failpoint::{self, FailPoint};
@@ -40,6 +40,8 @@ pub(super) struct Serving<'a, S> {
     commands: &'a mut Commands,
     breaker: &'a mut Breaker,
     operation_timeout: Duration,
+    state: &'a LinkState,
+    one_at_a_time: bool,
     under_way: VecDeque<UnderWay>,
     callers_under_way: usize,
     /// Asked for, and to be sent once its turn comes. The others wait in the inbox.
@@ -86,6 +88,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Serving<'a, S> {
     pub(super) fn new(
         wire: Wire<S>,
         inbox: &'a mut mpsc::Receiver<Exchange>,
+        state: &'a LinkState,
         commands: &'a mut Commands,
         breaker: &'a mut Breaker,
         operation_timeout: Duration,
@@ -99,6 +102,8 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Serving<'a, S> {
             commands,
             breaker,
             operation_timeout,
+            state,
+            one_at_a_time: false,
             under_way: VecDeque::new(),
             callers_under_way: 0,
             next: None,
@@ -106,6 +111,12 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Serving<'a, S> {
             next_role_check,
             timer: Box::pin(sleep_until(next_role_check)),
         }
+    }
+
+    /// Where each trip may hold the connection up: one under way, and none that could not be held up for as long as it may be.
+    pub(super) fn one_at_a_time(mut self, one_at_a_time: bool) -> Self {
+        self.one_at_a_time = one_at_a_time;
+        self
     }
 
     /// Serves what was held for this connection, then what is asked. What was asked and not sent comes back.
@@ -166,7 +177,8 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Serving<'a, S> {
                 Poll::Pending => {}
             }
         }
-        if self.next.is_none() || self.callers_under_way >= TRIPS_UNDER_WAY_MAX {
+        let under_way_max = if self.one_at_a_time { 1 } else { TRIPS_UNDER_WAY_MAX };
+        if self.next.is_none() || self.callers_under_way >= under_way_max {
             return Poll::Pending;
         }
         if self.callers_under_way > 0 && Instant::now() < self.turn {
@@ -185,7 +197,8 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Serving<'a, S> {
             return;
         }
         let now = Instant::now();
-        if deadline <= now {
+        let held_up = if self.one_at_a_time { self.operation_timeout } else { Duration::ZERO };
+        if deadline <= now + held_up {
             let _ = reply.send(Err(StoreError::Unavailable));
             return;
         }
@@ -233,9 +246,10 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Serving<'a, S> {
         let Some(UnderWay { trip, waiter, .. }) = self.under_way.pop_front() else { return Ok(()) };
         match waiter {
             Waiter::RoleCheck => {
-                let role = handshake::judge_role_check(&trip.replies);
+                let info = handshake::judge_role_check(&trip.replies).map_err(|lost| Ending::TurnedAway(lost.error))?;
                 self.commands.recycle(trip);
-                role.map_err(|lost| Ending::TurnedAway(lost.error))
+                self.state.continues(info.replication_id());
+                Ok(())
             }
             Waiter::Caller(reply) => {
                 self.callers_under_way -= 1;

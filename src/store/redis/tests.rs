@@ -5,9 +5,11 @@
 mod doors;
 mod facts;
 mod garbled;
+mod journal;
 mod layout;
 mod moved;
 mod outage;
+mod replicas;
 mod sentinel;
 pub(crate) mod server;
 mod suite;
@@ -147,7 +149,7 @@ impl Opened {
     }
 
     async fn delete(&self, address: TokenAddress) -> Result<(), StoreError> {
-        self.store.delete(vec![address]).await.remove(0)
+        self.store.delete(contract::deletions(&[address])).await.remove(0)
     }
 }
 

@@ -34,6 +34,10 @@ pub(super) enum Expected {
     Queued,
     /// `EXEC` of so many commands whose replies are numbers.
     Transaction(u32),
+    /// `EXEC` of so many appends to a stream, a trim and a TTL.
+    Appended(u32),
+    /// The elements of a stream.
+    Elements,
     /// Bytes or nil.
     BytesOrNil,
     /// Bytes or text: `INFO`.
@@ -100,6 +104,14 @@ impl Expected {
             (Self::Transaction(commands), Value::Array(replies)) => {
                 let numbers = |reply: &Value| matches!(reply, Value::Int(0..) | Value::ServerError(_));
                 u32::try_from(replies.len()) == Ok(commands) && replies.iter().all(numbers)
+            }
+            (Self::Appended(elements), Value::Array(replies)) => {
+                let appended =
+                    |reply: &Value| matches!(reply, Value::BulkString(_) | Value::Int(0..) | Value::ServerError(_));
+                u32::try_from(replies.len()) == Ok(elements + 2) && replies.iter().all(appended)
+            }
+            (Self::Elements, Value::Array(elements)) => {
+                elements.iter().all(|element| matches!(element, Value::Array(_)))
             }
             (Self::Text, Value::BulkString(_) | Value::VerbatimString { .. }) => true,
             (Self::Properties, Value::Map(_)) => true,

@@ -8,6 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex, split};
 use tokio::net::UnixStream;
 
 use super::*;
+use crate::store::redis::journal::RedisJournal;
 
 type Lie = Rc<dyn Fn(&[u8]) -> Vec<u8>>;
 
@@ -89,7 +90,11 @@ fn middleman(server: &Server) -> Middleman {
 }
 
 fn open_through(middleman: &Middleman, server: &Server) -> Opened {
-    let options = RedisOptions { operation_timeout: Duration::from_millis(300), ..server.options() };
+    let options = RedisOptions {
+        operation_timeout: Duration::from_millis(300),
+        journal: Arc::new(RedisJournal::quiet()),
+        ..server.options()
+    };
     open_with(middleman.clone(), options)
 }
 

@@ -8,7 +8,7 @@ use crate::oauth::token::{Confirmation, Page, Token};
 use crate::store::redis::seal::RECORD_BYTES;
 
 /// The page's key and the record's field.
-fn place(server: &Server, new: &NewRecord) -> (String, Vec<u8>) {
+pub(super) fn place(server: &Server, new: &NewRecord) -> (String, Vec<u8>) {
     let page = data_encoding::BASE64URL_NOPAD.encode(&new.address.page.to_bytes());
     let key = format!("jeton:p:{page}");
     assert!(server.keys().contains(&key));
