@@ -162,13 +162,14 @@ impl RedisStore {
         }));
         let state = Rc::clone(store.0.reads.state());
         let keeping = journal::keep(Rc::downgrade(&store.0), state, Arc::clone(&store.0.options.journal));
-        let task = async move {
+        // Two connections and what keeps the journal: too large to be moved about.
+        let task = Box::pin(async move {
             // The connections end when the store is gone and what it asked is answered.
             tokio::select! {
                 () = connected => {}
                 () = async { keeping.await; std::future::pending().await } => {}
             }
-        };
+        });
         (store, task)
     }
 
