@@ -199,13 +199,13 @@ fn on_a_far_server_trips_do_not_wait_for_each_other() {
         let server = Server::start();
         let (node, middleman) = through(&server);
         until(|| node.store.is_up()).await;
-        let records = node.saved(3).await;
+        let records = node.saved(4).await;
         let more = node.records(2, &contract::grant("orders"));
         // Nothing comes back before all five were asked for.
         middleman.passes_after.set(middleman.asked.get() + 5);
         let find = |at: usize| node.find(records[at].address);
         let (a, b, saved, c, deleted) =
-            tokio::join!(find(0), find(1), node.save(&more), find(2), node.delete(records[0].address));
+            tokio::join!(find(0), find(1), node.save(&more), find(2), node.delete(records[3].address));
         assert_eq!([a, b, c], [found(&records[0]), found(&records[1]), found(&records[2])]);
         assert_eq!((saved, deleted), (Ok(()), Ok(())));
         assert_eq!(node.witness.saw("lost"), 0);
