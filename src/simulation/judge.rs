@@ -16,7 +16,8 @@ pub(super) fn breaches(ledger: &Ledger, truth: &Truth) -> Vec<String> {
         let Some(issue) = events.iter().find(|event| matches!(event.told, Told::Issued(_))) else { continue };
         let life = Life { token, issue, events: &events, truth };
         let found = events.iter().filter_map(|event| Some(format!("{event}: {}", life.judge(event)?)));
-        let found: Vec<String> = found.chain(life.judge_as_a_stranger(number)).collect();
+        let again = life.judge_its_place().map(ToOwned::to_owned);
+        let found: Vec<String> = found.chain(again).chain(life.judge_as_a_stranger(number)).collect();
         if !found.is_empty() {
             let history: Vec<String> = events.iter().map(|event| format!("{:>10} {event}", event.begun)).collect();
             let changes = truth.changes(&token.place);
@@ -54,13 +55,22 @@ impl Life<'_> {
                 }
             }
             Told::Inactive => {
-                (!away && !stale && !self.may_have_expired(event)).then_some("inactive, and Redis had it all the while")
+                let ended = self.may_have_expired(event) || self.may_have_been_revoked(event);
+                (!away && !stale && !ended).then_some("inactive, and Redis had it all the while")
             }
             Told::Revoked => {
                 (!away && !self.may_have_expired(event)).then_some("acknowledged, and Redis had it all the while")
             }
             Told::Unavailable | Told::Nothing => None,
         }
+    }
+
+    /// A mint is sent once: where a record was deleted, none is stored. Who has a journal would not show it.
+    fn judge_its_place(&self) -> Option<&'static str> {
+        let changes = self.truth.changes(&self.token.place);
+        let deleted = changes.iter().position(|(_, change)| *change == Change::Deleted)?;
+        let again = changes[deleted..].iter().any(|(_, change)| *change == Change::Stored);
+        again.then_some("stored again after it was deleted")
     }
 
     /// An acknowledged revocation that Redis has not undone since. One of a token that had ended, as far as the clock of the node knew
@@ -73,6 +83,11 @@ impl Life<'_> {
             changes.iter().any(|(at, change)| *change == Change::Revived && *at >= since && *at <= event.ended)
         };
         revocations.map(|revocation| revocation.begun).any(|since| !undone(since))
+    }
+
+    /// Whether somebody asked for its end before: then a journal refuses it, whatever Redis has again.
+    fn may_have_been_revoked(&self, event: &Event) -> bool {
+        self.events.iter().any(|one| matches!(one.what, What::Revoke(_)) && one.begun < event.ended)
     }
 
     /// Whether the token may have reached its end by the clock of the node that was asked.

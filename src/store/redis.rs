@@ -166,6 +166,7 @@ impl RedisStore {
         let task = Box::pin(async move {
             // The connections end when the store is gone and what it asked is answered.
             tokio::select! {
+                biased;
                 () = connected => {}
                 () = async { keeping.await; std::future::pending().await } => {}
             }

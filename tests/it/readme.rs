@@ -171,7 +171,8 @@ async fn the_steps_to_a_real_service_work() {
 #[tokio::test]
 async fn the_permissions_that_are_named_are_enough() {
     let text = file("docs/operations.md");
-    let named = text.split('`').filter(|quoted| quoted.starts_with("+@") || quoted.starts_with('~')).collect::<Vec<_>>();
+    let named =
+        text.split('`').filter(|quoted| quoted.starts_with("+@") || quoted.starts_with('~')).collect::<Vec<_>>();
     assert_eq!(named.len(), 2, "{named:?}");
     let redis = RedisServer::start().await;
     redis.run::<()>(&format!("ACL SETUSER jeton on >the-password {}", named.join(" ")));

@@ -195,6 +195,7 @@ pub(super) async fn keep(store: Weak<Inner>, state: Rc<LinkState>, journal: Arc<
         drop(inner);
         let settled = settled == Ok(true);
         tokio::select! {
+            biased;
             () = state.greeted() => {}
             () = journal.entries.pending_grew(), if leads => {}
             () = sleep(TICK), if leads || !settled => {}
