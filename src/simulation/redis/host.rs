@@ -83,9 +83,11 @@ impl Host {
         self.machine.borrow_mut().conditions.replica = true;
     }
 
+    /// What it has by now is what is to be believed: it may have been flushed, and keys may have ended, while it was no primary.
     pub(super) fn promote(&self) {
         self.is_primary.set(true);
         self.machine.borrow_mut().conditions.replica = false;
+        self.truth.replace(&self.fields(), self.stage.now());
     }
 
     pub(super) fn stall_until(&self, moment: Instant) {
