@@ -3,7 +3,7 @@
 //! On a near store one is the cheapest: the next gathers while it is under way. On a far one the next would keep its callers for two trips,
 //! so it leaves a little after the one before. When is said by [`Pace`].
 //!
-//! Invariants: at most [`BATCHES_MAX`] are under way; no answer waits for that of another batch; a place is allocated once and used again.
+//! Invariants: at most `BATCHES_MAX` of the pace are under way; no answer waits for that of another batch; a place is allocated once and used again.
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;

@@ -13,7 +13,7 @@
 //! What is *not* here: how entries reach other nodes (the stream in `store/redis/journal`).
 //!
 //! # Reading order
-//! [`entry`] is the bytes, [`addresses`] what is known, [`nodes`] and [`horizon`] what is believed of others; [`file`], [`writer`],
+//! [`entry`] is the bytes, [`addresses`] what is known, [`nodes`] and [`horizon`] what is believed of others; [`mod@file`], [`writer`],
 //! [`lives`] and [`compaction`] are the file.
 
 mod addresses;
