@@ -117,14 +117,18 @@ async fn a_new_connection_takes_the_place_of_the_idlest() {
         wire.ask(&token_request()).await.expect_token();
         open.push(wire);
     }
-    // Who was at work a moment ago is not idle yet.
+    let [idlest, others @ ..] = open.as_mut_slice() else { unreachable!() };
+    // The others stay at work, and who was at work a moment ago is not idle yet.
     let fifth = crate::harness::until("a place", async || {
+        for wire in others.iter_mut() {
+            wire.ask(&token_request()).await.expect_token();
+        }
         let mut fifth = Wire::try_connect(server.public).await.ok()?;
         fifth.try_ask(&token_request()).await.map(|answer| (answer.expect_token(), fifth))
     });
     let (_, _fifth) = fifth.await;
-    open[0].until_closed().await;
-    for wire in &mut open[1..] {
+    idlest.until_closed().await;
+    for wire in others {
         wire.ask(&token_request()).await.expect_token();
     }
     let limit = server.metric("jeton_connections_max", &["listener=\"public\""]).await;
