@@ -61,7 +61,9 @@ impl StoreObserver for StoreWatch {
     }
 
     fn warning(&self, warning: &StoreWarning) {
-        if self.speaks {
+        if self.speaks && *warning == StoreWarning::PartsBack {
+            tracing::info!(event = "store_parts_back", "{warning}");
+        } else if self.speaks {
             tracing::warn!(event = "warning", "{warning}");
         }
     }

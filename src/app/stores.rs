@@ -20,6 +20,7 @@ use crate::store::journal::Journal;
 use crate::store::memory::MemoryStore;
 use crate::store::observer::StoreObserver;
 use crate::store::redis::RedisStore;
+use crate::store::redis::cluster::ClusterStore;
 use crate::store::redis::journal::RedisJournal;
 use crate::store::redis::lookout::Whereabouts;
 use crate::store::redis::options::{Access, RedisOptions};
@@ -80,9 +81,16 @@ impl Stores {
                 House::open(WatchedStore::new(memory.handle(), watch), clients, random, shared)
             }
             Self::Redis(options) => {
-                let (keys, clock) = (shared.keys.clone(), shared.clock.clone());
-                let (store, connection) =
-                    RedisStore::start(options.clone(), keys, clock, random.clone(), watch.clone());
+                let (keys, clock, options) = (shared.keys.clone(), shared.clock.clone(), options.clone());
+                if let Whereabouts::Cluster(lookout) = &options.whereabouts {
+                    let lookout = Arc::clone(lookout);
+                    let (store, connections) =
+                        ClusterStore::start(options, lookout, keys, clock, random.clone(), watch.clone());
+                    let mut house = House::open(WatchedStore::new(store, watch), clients, random, shared);
+                    house.keep("connections to the store", connections);
+                    return house;
+                }
+                let (store, connection) = RedisStore::start(options, keys, clock, random.clone(), watch.clone());
                 let mut house = House::open(WatchedStore::new(store, watch), clients, random, shared);
                 house.keep("connection to the store", connection);
                 house

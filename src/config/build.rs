@@ -13,12 +13,15 @@ use super::settings::{Settings, Value};
 use super::store_url::{self, ParsedStoreUrl, StoreUrl};
 use crate::oauth::metadata::Issuer;
 use crate::oauth::secret::Secret;
+use crate::store::redis::options::Endpoint;
 
 /// The shortest token that opens `/admin/`.
 const ADMIN_TOKEN_CHARS_MIN: usize = 32;
 /// The longest key of a page that Redis keeps in its smallest form, and what of it follows the prefix: `p:` and 12 characters.
 const PAGE_KEY_CHARS_MAX: usize = 30;
 const PAGE_KEY_SUFFIX_CHARS: usize = 14;
+/// `{hh}`, in a cluster.
+const TAG_CHARS: usize = 4;
 const KEY_PREFIX_CHARS_MAX: usize = 128;
 const TOKEN_PREFIX_CHARS_MAX: usize = 32;
 
@@ -119,13 +122,15 @@ impl Builder<'_> {
     fn store(&mut self) -> StoreOptions {
         let parsed = self.store_url();
         let prefix = self.text("store.key_prefix").unwrap_or_default().to_owned();
+        let tagged = matches!(parsed.url, StoreUrl::Redis { endpoint: Endpoint::Cluster { .. }, .. });
+        let suffix = PAGE_KEY_SUFFIX_CHARS + if tagged { TAG_CHARS } else { 0 };
         if prefix.contains(['{', '}']) {
             self.mistake("store.key_prefix", "holds a brace: in a cluster it would move keys to another node");
         } else if !prefix.bytes().all(|byte| byte.is_ascii_graphic()) || prefix.len() > KEY_PREFIX_CHARS_MAX {
             let what = format!("must be printable ASCII without spaces, {KEY_PREFIX_CHARS_MAX} characters at most");
             self.mistake("store.key_prefix", what);
-        } else if prefix.len() + PAGE_KEY_SUFFIX_CHARS > PAGE_KEY_CHARS_MAX && parsed.url != StoreUrl::Memory {
-            let most = PAGE_KEY_CHARS_MAX - PAGE_KEY_SUFFIX_CHARS;
+        } else if prefix.len() + suffix > PAGE_KEY_CHARS_MAX && parsed.url != StoreUrl::Memory {
+            let most = PAGE_KEY_CHARS_MAX - suffix;
             self.warn(
                 "store.key_prefix",
                 format!("has more than {most} characters: each page of tokens takes more memory in Redis"),

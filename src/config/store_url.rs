@@ -37,9 +37,6 @@ pub(crate) fn parse(text: &str) -> Result<ParsedStoreUrl, String> {
         return Ok(ParsedStoreUrl { url: StoreUrl::Memory, username: None, password: None });
     }
     let ParsedUrl { endpoint, username, password, database } = url::parse(text).map_err(|error| error.to_string())?;
-    if matches!(endpoint, Endpoint::Cluster { .. }) {
-        return Err("Redis Cluster is not spoken by this release; name one Redis, or sentinels".into());
-    }
     Ok(ParsedStoreUrl { url: StoreUrl::Redis { endpoint, database }, username, password })
 }
 
@@ -103,6 +100,7 @@ mod tests {
         assert_eq!(read("memory:").url, StoreUrl::Memory);
         assert_eq!(read("redis://127.0.0.1").url.to_string(), "redis://127.0.0.1:6379/0");
         assert_eq!(read("rediss://[::1]:1/3").url.to_string(), "rediss://[::1]:1/3");
+        assert_eq!(read("redis+cluster://u:p@a:7000,b:7001").url.to_string(), "redis+cluster://a:7000,b:7001");
         let url = read("redis://jet%20on:p%40ss@redis.example:7/2");
         assert_eq!((url.username.as_deref(), url.password), (Some("jet on"), Some(Secret::new(b"p@ss"))));
         assert_eq!(read("redis://:only@h").username, None);
@@ -119,7 +117,7 @@ mod tests {
         {
             assert!(!parse(text).unwrap_err().contains("hunter2"), "{text}");
         }
-        assert!(parse("redis+cluster://h").unwrap_err().contains("this release"));
+        assert!(parse("redis+cluster://h:7000/0").unwrap_err().contains("no databases"));
         assert!(parse("redis+unix://run/x").is_err() && parse("redis+unix:///").is_err());
     }
 

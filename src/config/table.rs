@@ -98,7 +98,7 @@ pub(crate) static KEYS: &[Key] = &[
         "store.url",
         Kind::SecretUrl,
         Preset::Absent,
-        "memory: or redis:// rediss:// redis+unix:// redis+sentinel://. Required outside --dev: tokens in memory die with the process.",
+        "memory: or redis:// rediss:// redis+unix:// redis+sentinel:// redis+cluster://. Required outside --dev: tokens in memory die with it.",
     ),
     key("store.username", Kind::Text, Preset::Absent, "User of the store, over the URL's."),
     key("store.password", Kind::Secret, Preset::Absent, "Password of the store, over the URL's."),

@@ -83,6 +83,11 @@ fn bound_record<S: TokenStore>(
     NewRecord { address: address(page, KeyId(2)), record }
 }
 
+/// An address in this page that no one else has.
+pub(crate) fn address_in(page: Page) -> TokenAddress {
+    address(page, KeyId(2))
+}
+
 fn address(page: Page, key: KeyId) -> TokenAddress {
     Token::make("jt", keys().get(key).unwrap(), page, &Random::system().bytes().unwrap()).1
 }

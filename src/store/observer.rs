@@ -49,6 +49,10 @@ pub enum StoreWarning {
     MayEvict(String),
     /// The password was refused, and the previous one was not.
     PreviousPassword,
+    /// A part of the store cannot be used, while others can: which, and why.
+    PartLost(String),
+    /// All parts of the store can be used again.
+    PartsBack,
     /// The journal of revocations cannot be read from the store, or not written there.
     Journal(JournalTrouble, StoreError),
 }
@@ -110,6 +114,13 @@ impl fmt::Display for StoreWarning {
             Self::PreviousPassword => f.write_str(
                 "the store refused store.password and took store.password_previous: change the password there",
             ),
+            Self::PartLost(part) => {
+                write!(
+                    f,
+                    "a part of the store cannot be used: nothing is known of the tokens there, new ones go elsewhere: {part}"
+                )
+            }
+            Self::PartsBack => f.write_str("all parts of the store can be used again"),
             Self::Journal(JournalTrouble::Unsettled, error) => {
                 write!(
                     f,

@@ -49,6 +49,20 @@ impl OpenPages {
     /// # Errors
     /// [`StoreError::Internal`] where no number can be drawn.
     pub(crate) fn place(&self, issued_at: Timestamp, lifetime: Lifetime, bound: bool) -> Result<Page, StoreError> {
+        self.place_with(issued_at, lifetime, bound, |number| number)
+    }
+
+    /// As [`OpenPages::place`]; the numbers of new pages are what `choose` makes of random ones.
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) fn place_with(
+        &self,
+        issued_at: Timestamp,
+        lifetime: Lifetime,
+        bound: bool,
+        choose: impl FnOnce(u32) -> u32,
+    ) -> Result<Page, StoreError> {
         let now_second = issued_at.unix_seconds();
         let dead_second = Page::dead_second_for(now_second + u64::from(lifetime.seconds()), lifetime);
         let mut pages = self.pages.borrow_mut();
@@ -56,12 +70,17 @@ impl OpenPages {
             open.places_left -= 1;
             return Ok(Page { dead_second, number: open.number });
         }
-        let number = u32::from_be_bytes(self.random.bytes().map_err(|_| StoreError::Internal)?);
+        let number = choose(u32::from_be_bytes(self.random.bytes().map_err(|_| StoreError::Internal)?));
         pages.forget_past(now_second);
         let last_second = dead_second - u64::from(lifetime.seconds());
         let places_left = PAGE_TOKENS_MAX - 1;
         pages.by_end.insert((dead_second, bound), OpenPage { number, places_left, last_second });
         Ok(Page { dead_second, number })
+    }
+
+    /// Goes on filling only pages whose number may be kept.
+    pub(crate) fn keep_only(&self, kept: impl Fn(u32) -> bool) {
+        self.pages.borrow_mut().by_end.retain(|_, open| kept(open.number));
     }
 }
 
@@ -101,6 +120,19 @@ mod tests {
         assert!(second.dead_second == first.dead_second && second.number != first.number);
         assert_eq!(place(&pages, 3217, HOUR).dead_second, 6848);
         assert_eq!(place(&pages, 3200, HOUR), second);
+    }
+
+    #[test]
+    fn pages_that_may_not_be_kept_are_filled_no_more() {
+        let pages = OpenPages::new(Random::seeded(1));
+        let place =
+            || pages.place_with(Timestamp::from_unix_seconds(3200), HOUR, false, |number| number << 8 | 7).unwrap();
+        let first = place();
+        assert_eq!((first.number & 0xFF, place()), (7, first));
+        pages.keep_only(|number| number == first.number);
+        assert_eq!(place(), first);
+        pages.keep_only(|number| number != first.number);
+        assert_ne!(place(), first);
     }
 
     #[test]

@@ -10,10 +10,12 @@
 //! [`save`], [`find`], [`delete`] are the three stories. [`seal`], [`grant_seal`], [`sub_keys`], [`grants`] and [`pages`] are what is
 //! written, [`commands`] and [`trip`] how it is asked, [`link`] the way to the connection, and [`connection`], [`serving`],
 //! [`handshake`], [`wire`], [`breaker`], [`connector`] and [`resolver`] the connection itself. [`errors`] is the one table of Redis' refusals.
-//! [`sentinel`] leads it to a primary that changes; [`lookout`] is what workers know together of where that is, [`inquiry`] how they ask.
-//! [`replicas`] is how writes wait for others, [`journal`] how revocations outlive what Redis forgets.
+//! [`sentinel`] leads it to a primary that changes, [`cluster`] is the same store over many primaries; [`lookout`] is what workers know
+//! together of where that is, [`inquiry`] how they ask. [`replicas`] is how writes wait for others, [`journal`] how revocations outlive
+//! what Redis forgets.
 
 mod breaker;
+pub mod cluster;
 mod commands;
 mod connection;
 pub mod connector;
@@ -42,6 +44,7 @@ mod seal;
 mod sentinel;
 mod server_info;
 mod serving;
+pub mod slot_map;
 mod sub_keys;
 pub mod tls;
 mod trip;
@@ -83,17 +86,15 @@ use crate::random::Random;
 
 /// The store in Redis, as one worker holds it. Cheap to clone; clones share one connection.
 #[derive(Clone)]
-pub struct RedisStore(Rc<Inner>);
+pub struct RedisStore(Rc<Inner<Links>>);
 
-/// What the three stories share.
-struct Inner {
+/// What the three stories share, over whatever ways lead to where tokens are kept.
+struct Inner<W> {
     options: Rc<RedisOptions>,
     keys: Arc<ArcSwap<ServiceKeys>>,
     clock: Clock,
     observer: Rc<dyn StoreObserver>,
-    /// Two links of one connection; where writes wait for replicas, of two.
-    reads: Link,
-    writes: Link,
+    ways: W,
     retries: RetryBudget,
     commands: RefCell<Commands>,
     sub_keys: RefCell<SubKeys>,
@@ -101,6 +102,12 @@ struct Inner {
     pages: OpenPages,
     /// The trouble with the journal that the observer was told last.
     told: Cell<Option<(JournalTrouble, StoreError)>>,
+}
+
+/// The ways to one server: two links of one connection; where writes wait for replicas, of two.
+struct Links {
+    reads: Link,
+    writes: Link,
 }
 
 impl RedisStore {
@@ -114,7 +121,8 @@ impl RedisStore {
         observer: Rc<dyn StoreObserver>,
     ) -> (Self, impl Future<Output = ()> + 'static) {
         match &options.whereabouts {
-            Whereabouts::Fixed => {
+            // A cluster is opened as a [`cluster::ClusterStore`].
+            Whereabouts::Fixed | Whereabouts::Cluster(_) => {
                 let connector = NetConnector::new(&options);
                 let (store, connection) = Self::start_with(connector, options, keys, clock, random, observer);
                 (store, Either::Left(connection))
@@ -151,8 +159,7 @@ impl RedisStore {
             keys,
             clock,
             observer,
-            reads,
-            writes,
+            ways: Links { reads, writes },
             retries: RetryBudget::new(),
             commands: RefCell::new(Commands::new(&options.key_prefix, opening.numbers)),
             grants: RefCell::new(Grants::new(options.ttl_seconds_max)),
@@ -160,7 +167,7 @@ impl RedisStore {
             told: Cell::new(None),
             options,
         }));
-        let state = Rc::clone(store.0.reads.state());
+        let state = Rc::clone(store.0.ways.reads.state());
         let keeping = journal::keep(Rc::downgrade(&store.0), state, Arc::clone(&store.0.options.journal));
         // Two connections and what keeps the journal: too large to be moved about.
         let task = Box::pin(async move {
@@ -176,7 +183,8 @@ impl RedisStore {
 
     /// Whether Redis can be reached, as far as is known, and revocations are known to hold there.
     pub fn is_up(&self) -> bool {
-        self.0.reads.state().is_settled() && [&self.0.reads, &self.0.writes].iter().all(|link| link.state().is_up())
+        let Links { reads, writes } = &self.0.ways;
+        reads.state().is_settled() && [reads, writes].iter().all(|link| link.state().is_up())
     }
 }
 

@@ -16,6 +16,9 @@
 //! | the name of Redis leads elsewhere, or to nothing | each connect resolves it, what was known is kept | the tests of `store::redis` |
 //! | the password or the certificate of Redis changes | one of two passwords opens; open connections stay | [`rotation`] |
 //! | a replica that lags | nothing is read from it | [`replicas`] |
+//! | the primary under Sentinel, killed or stopped | 503 until there is another, and never back to the old one | `outage` `sentinel` |
+//! | slots of a cluster that move under load | no error, nothing lost | `outage` `cluster` |
+//! | a primary of a cluster, killed or stopped | its own tokens are 503 until its replica has them, all others are served | `outage` `cluster` |
 //! | SIGTERM under load, restarts in turn | no request fails | [`rolling`], [`super::drain`], torture `rolling-…` |
 //! | SIGKILL under load | only what was under way fails | [`restarts`], torture `jeton-killed` |
 //! | no open files are left | those who are there are served, the others wait; no spin, no flood of lines | [`resources`] |

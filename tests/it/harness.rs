@@ -11,6 +11,7 @@ pub(crate) mod chaos;
 pub(crate) mod cli;
 pub(crate) mod client;
 pub(crate) mod clients;
+pub(crate) mod cluster;
 pub(crate) mod config;
 pub(crate) mod errands;
 pub(crate) mod expect;
@@ -31,6 +32,7 @@ pub(crate) mod wait;
 
 pub(crate) use chaos::ChaosProxy;
 pub(crate) use client::TestClient;
+pub(crate) use cluster::RedisCluster;
 pub(crate) use expect::Answer;
 pub(crate) use redis::RedisServer;
 pub(crate) use request::{Http, Request};

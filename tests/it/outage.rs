@@ -3,6 +3,7 @@
 //! What needs no store is answered as ever: a wrong secret is 401, a forged token inactive, metadata and health are there.
 
 mod absent;
+mod cluster;
 mod corrupted;
 mod emptied;
 mod frozen;

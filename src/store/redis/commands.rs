@@ -1,6 +1,7 @@
 //! The commands that the store sends, written into trips.
 //!
-//! Keys are `<prefix>p:<page>` and `<prefix>g:<grant>`, both base64url; a page is a hash of records by field, a grant a string.
+//! Keys are `<prefix>p:<page>` and `<prefix>g:<grant>`, both base64url; a page is a hash of records by field, a grant a string. In a
+//! cluster they are `<prefix>{hh}p:…` and `<prefix>{hh}g:…`, see [`Tag`], and there a command, or a transaction, names one key.
 //!
 //! Invariants: every key that is written gets a TTL in the same transaction or the same command; no lookup and no deletion stands
 //! in a transaction, where a full Redis refuses all commands alike.
@@ -13,6 +14,7 @@ use data_encoding::BASE64URL_NOPAD;
 use redis::Cmd;
 
 use super::grant_seal::GrantId;
+use super::slot_map::Tag;
 use super::trip::{Expected, Trip};
 use crate::oauth::token::{Page, TokenAddress};
 
@@ -21,9 +23,13 @@ const SPARE_TRIPS_MAX: usize = 8;
 /// A trip that grew beyond this is not kept.
 const SPARE_BYTES_MAX: usize = 256 * 1024;
 
+/// Which of a cluster's slots the journal's stream lies in.
+pub(super) const STREAM_TAG: Tag = Tag(0);
+
 /// Writes commands; one a worker, so that nothing is allocated for a command.
 pub(super) struct Commands {
     prefix: Box<str>,
+    tagged: bool,
     command: Cmd,
     key: Vec<u8>,
     numbers: Rc<Cell<u64>>,
@@ -33,7 +39,13 @@ pub(super) struct Commands {
 impl Commands {
     /// Commands on keys with this prefix, in trips numbered on from `numbers`, which all who write to one connection share.
     pub(super) fn new(prefix: &str, numbers: Rc<Cell<u64>>) -> Self {
-        Self { prefix: prefix.into(), command: Cmd::new(), key: Vec::new(), numbers, spare: Vec::new() }
+        let (prefix, command, key, spare) = (prefix.into(), Cmd::new(), Vec::new(), Vec::new());
+        Self { prefix, tagged: false, command, key, numbers, spare }
+    }
+
+    /// The same on the keys of a cluster.
+    pub(super) fn tagged(self) -> Self {
+        Self { tagged: true, ..self }
     }
 
     /// An empty trip.
@@ -91,14 +103,14 @@ impl Commands {
 
     /// Reads at most so many elements of the journal's stream from this place on.
     pub(super) fn read_stream(&mut self, trip: &mut Trip, from: &str, max: u32) {
-        self.name_key(b"journal", b"");
+        self.stream_key();
         self.start("XRANGE").key().bytes(from.as_bytes()).bytes(b"+").bytes(b"COUNT").number(u64::from(max));
         self.write(trip, Expected::Elements);
     }
 
     /// Appends an element to the stream, and lets it forget those older than `oldest`. A command of a transaction.
     pub(super) fn append_to_stream(&mut self, trip: &mut Trip, oldest_millis: u64, entries: &[u8]) {
-        self.name_key(b"journal", b"");
+        self.stream_key();
         let appending = self.start("XADD").key().bytes(b"MINID").bytes(b"~").number(oldest_millis);
         appending.bytes(b"*").bytes(b"e").bytes(entries);
         self.write(trip, Expected::Queued);
@@ -106,7 +118,7 @@ impl Commands {
 
     /// Bounds the stream in length and in time. Two commands of a transaction.
     pub(super) fn limit_stream(&mut self, trip: &mut Trip, elements_max: u64, ttl_millis: u64) {
-        self.name_key(b"journal", b"");
+        self.stream_key();
         self.start("XTRIM").key().bytes(b"MAXLEN").bytes(b"~").number(elements_max);
         self.write(trip, Expected::Queued);
         self.start("PEXPIRE").key().number(ttl_millis);
@@ -120,27 +132,34 @@ impl Commands {
     }
 
     /// Asks for a grant: bytes or nil.
-    pub(super) fn find_grant(&mut self, trip: &mut Trip, id: GrantId) {
-        self.grant_key(id);
+    pub(super) fn find_grant(&mut self, trip: &mut Trip, tag: Tag, id: GrantId) {
+        self.grant_key(tag, id);
         self.start("GET").key();
         self.write(trip, Expected::BytesOrNil);
     }
 
     /// Writes a grant unless it is there, and lengthens its TTL to this one where it ends earlier: two replies.
-    pub(super) fn write_grant(&mut self, trip: &mut Trip, id: GrantId, sealed: &[u8], ttl_millis: u64) {
-        self.grant_key(id);
+    pub(super) fn write_grant(&mut self, trip: &mut Trip, tag: Tag, id: GrantId, sealed: &[u8], ttl_millis: u64) {
+        self.grant_key(tag, id);
         self.start("SET").key().bytes(sealed).bytes(b"NX").bytes(b"PX").number(ttl_millis);
         self.write(trip, Expected::OkayOrNil);
         self.start("PEXPIRE").key().number(ttl_millis).bytes(b"GT");
         self.write(trip, Expected::Number(1));
     }
 
-    /// Counts which of these grants are there.
+    /// Whether a grant is there: 1 or 0.
+    pub(super) fn count_grant(&mut self, trip: &mut Trip, tag: Tag, id: GrantId) {
+        self.grant_key(tag, id);
+        self.start("EXISTS").key();
+        self.write(trip, Expected::Number(1));
+    }
+
+    /// Counts which of these grants are there. Not in a cluster.
     pub(super) fn count_grants(&mut self, trip: &mut Trip, ids: impl Iterator<Item = GrantId>) {
         self.start("EXISTS");
         let mut asked = 0;
         for id in ids {
-            self.grant_key(id);
+            self.grant_key(Tag::default(), id);
             self.command.arg(self.key.as_slice());
             asked += 1;
         }
@@ -178,6 +197,12 @@ impl Commands {
         self.write(trip, Expected::Transaction(2 * pages));
     }
 
+    /// Lets a node of a cluster answer the next command, or transaction, although its slot is still on the way there.
+    pub(super) fn asking(&mut self, trip: &mut Trip) {
+        self.start("ASKING");
+        self.write(trip, Expected::Okay);
+    }
+
     /// Any other command.
     pub(super) fn other(&mut self, trip: &mut Trip, words: &[&[u8]], expected: Expected) {
         self.command.clear();
@@ -197,18 +222,26 @@ impl Commands {
     fn page_key(&mut self, page: Page) {
         let mut name = [0; 12];
         BASE64URL_NOPAD.encode_mut(&page.to_bytes(), &mut name);
-        self.name_key(b"p:", &name);
+        self.name_key(Tag::of(page), b"p:", &name);
     }
 
-    fn grant_key(&mut self, id: GrantId) {
+    fn stream_key(&mut self) {
+        self.name_key(STREAM_TAG, b"journal", b"");
+    }
+
+    fn grant_key(&mut self, tag: Tag, id: GrantId) {
         let mut name = [0; 16];
         BASE64URL_NOPAD.encode_mut(&id.0, &mut name);
-        self.name_key(b"g:", &name);
+        self.name_key(tag, b"g:", &name);
     }
 
-    fn name_key(&mut self, kind: &[u8], name: &[u8]) {
+    fn name_key(&mut self, tag: Tag, kind: &[u8], name: &[u8]) {
         self.key.clear();
         self.key.extend_from_slice(self.prefix.as_bytes());
+        if self.tagged {
+            let [high, low] = tag.to_hex();
+            self.key.extend_from_slice(&[b'{', high, low, b'}']);
+        }
         self.key.extend_from_slice(kind);
         self.key.extend_from_slice(name);
     }
@@ -260,10 +293,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn in_a_cluster_all_keys_of_a_page_have_its_tag() {
+        let mut commands = Commands::new("jeton:", Rc::default()).tagged();
+        let page = Page { dead_second: 1, number: 0x0102_03AB };
+        commands.page_key(page);
+        assert_eq!(commands.key, b"jeton:{ab}p:AAAAAAEBAgOr".as_slice());
+        commands.grant_key(Tag::of(page), GrantId([0; 12]));
+        assert_eq!(commands.key, b"jeton:{ab}g:AAAAAAAAAAAAAAAA".as_slice());
+        commands.stream_key();
+        assert_eq!(commands.key, b"jeton:{00}journal".as_slice());
+    }
+
+    #[test]
     fn keys_stay_within_30_characters_and_each_trip_has_its_number() {
         let mut commands = Commands::new("sixteen-letters:", Rc::default());
         let mut trip = commands.begin();
-        commands.find_grant(&mut trip, GrantId([0xFF; 12]));
+        commands.find_grant(&mut trip, Tag(1), GrantId([0xFF; 12]));
         assert_eq!(commands.key, b"sixteen-letters:g:________________".as_slice());
         commands.probe(&mut trip);
         assert_eq!(commands.key, b"sixteen-letters:p:AAAAAAAAAAAA".as_slice());

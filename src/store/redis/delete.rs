@@ -6,10 +6,10 @@ use redis::Value;
 use tokio::time::Instant;
 
 use super::trip::Trip;
-use super::{Inner, errors};
+use super::{Inner, Links, errors};
 use crate::store::{Deletion, StoreError};
 
-impl Inner {
+impl Inner<Links> {
     pub(super) async fn delete(&self, batch: &[Deletion], asked_at: Instant) -> Vec<Result<(), StoreError>> {
         if batch.is_empty() {
             return vec![];
@@ -21,9 +21,9 @@ impl Inner {
 
     async fn delete_now(&self, batch: &[Deletion], deadline: Instant) -> Vec<Result<(), StoreError>> {
         self.retries.earn();
-        let answer = match self.writes.exchange(self.encode_delete(batch), deadline).await {
+        let answer = match self.ways.writes.exchange(self.encode_delete(batch), deadline).await {
             Err(StoreError::Broken) if self.retries.spend() => {
-                self.writes.exchange(self.encode_delete(batch), deadline).await
+                self.ways.writes.exchange(self.encode_delete(batch), deadline).await
             }
             other => other,
         };
@@ -51,7 +51,7 @@ impl Inner {
 }
 
 /// 1 or 0: either way it is not there any more.
-fn deleted(reply: &Value) -> Result<(), StoreError> {
+pub(super) fn deleted(reply: &Value) -> Result<(), StoreError> {
     match reply {
         Value::ServerError(error) => Err(errors::meaning(error)),
         _ => Ok(()),

@@ -11,7 +11,13 @@ pub(super) fn meaning(reply: &ServerError) -> StoreError {
 
 /// Whether the connection on which this came is of no more use: another server must be looked for, or the door is shut.
 pub(super) fn ends_connection(reply: &ServerError) -> bool {
-    matches!(reply.code(), "NOAUTH") || meaning(reply) == StoreError::NotServing
+    // What concerns one slot is no reason to leave a node of a cluster.
+    let of_one_slot = match reply.code() {
+        "MOVED" | "ASK" | "TRYAGAIN" => true,
+        "CLUSTERDOWN" => reply.details().is_some_and(|text| text.starts_with("Hash slot")),
+        _ => false,
+    };
+    matches!(reply.code(), "NOAUTH") || meaning(reply) == StoreError::NotServing && !of_one_slot
 }
 
 /// Whether another password may open what stayed shut.
@@ -30,6 +36,8 @@ fn code_meaning(code: &str, details: &str) -> StoreError {
     match code {
         "OOM" => StoreError::Full,
         "MISCONF" | "NOREPLICAS" => StoreError::WritesStopped,
+        // What a node of a cluster does not keep: who can ask elsewhere does.
+        "MOVED" | "ASK" | "TRYAGAIN" => StoreError::NotServing,
         "LOADING" | "READONLY" | "MASTERDOWN" | "CLUSTERDOWN" | "BUSY" => StoreError::NotServing,
         "NOAUTH" | "WRONGPASS" | "NOPERM" => StoreError::Denied,
         "EXECABORT" => discarded_meaning(details),
@@ -70,6 +78,10 @@ mod tests {
             ("READONLY You can't write against a read only replica.", StoreError::NotServing, true),
             ("MASTERDOWN Link with MASTER is down", StoreError::NotServing, true),
             ("CLUSTERDOWN The cluster is down", StoreError::NotServing, true),
+            ("CLUSTERDOWN Hash slot not served", StoreError::NotServing, false),
+            ("MOVED 3999 127.0.0.1:6381", StoreError::NotServing, false),
+            ("ASK 3999 127.0.0.1:6381", StoreError::NotServing, false),
+            ("TRYAGAIN Multiple keys request during rehashing of slot", StoreError::NotServing, false),
             ("NOAUTH Authentication required.", StoreError::Denied, true),
             ("WRONGPASS invalid username-password pair", StoreError::Denied, false),
             ("NOPERM this user has no permissions to run the 'hget' command", StoreError::Denied, false),

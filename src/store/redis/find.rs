@@ -9,8 +9,9 @@ use super::grant_seal::{self, GrantId, Unreadable};
 #[cfg(test)]
 use super::sabotage::{self, Sabotage};
 use super::seal::{self, OpenedRecord};
+use super::slot_map::Tag;
 use super::trip::Trip;
-use super::{Inner, errors};
+use super::{Inner, Links, errors};
 use crate::oauth::grant::Grant;
 use crate::oauth::keys::KeyId;
 use crate::oauth::token::{TokenAddress, TokenRecord};
@@ -26,12 +27,12 @@ struct Waiting {
 }
 
 /// What a record's bytes gave.
-enum Opened {
+pub(super) enum Opened {
     Answer(Lookup),
     NeedsGrant(OpenedRecord),
 }
 
-impl Inner {
+impl Inner<Links> {
     pub(super) async fn find(&self, batch: &[TokenAddress], asked_at: Instant) -> Vec<Result<Lookup, StoreError>> {
         if batch.is_empty() {
             return vec![];
@@ -39,7 +40,7 @@ impl Inner {
         let deadline = asked_at + self.options.operation_timeout;
         let asked = match self.ask(batch, deadline).await {
             // Asked only then, since the server may have changed on the way.
-            Ok(trip) => self.until_settled(deadline).await.map(|()| trip),
+            Ok(trip) => self.until_settled(self.ways.reads.state(), deadline).await.map(|()| trip),
             Err(error) => Err(error),
         };
         let mut trip = match asked {
@@ -74,11 +75,11 @@ impl Inner {
     /// One trip of `HGET`s, sent again once if the connection broke under it.
     async fn ask(&self, batch: &[TokenAddress], deadline: Instant) -> Result<Trip, StoreError> {
         self.retries.earn();
-        match self.reads.exchange(self.encode_find(batch), deadline).await {
+        match self.ways.reads.exchange(self.encode_find(batch), deadline).await {
             #[cfg(test)]
             Err(StoreError::Broken) if sabotage::is(Sabotage::BrokenIsNotFound) => Err(StoreError::Broken),
             Err(StoreError::Broken) if self.retries.spend() => {
-                self.reads.exchange(self.encode_find(batch), deadline).await
+                self.ways.reads.exchange(self.encode_find(batch), deadline).await
             }
             other => other,
         }
@@ -94,7 +95,44 @@ impl Inner {
         trip
     }
 
-    fn open(&self, address: &TokenAddress, reply: &mut Value) -> Result<Opened, StoreError> {
+    /// Reads the grants that records wait for, each once, in a trip with a deadline of its own: on a far Redis two trips take
+    /// longer than one may.
+    async fn find_grants(&self, waiting: &[Waiting], answers: &mut [Result<Lookup, StoreError>]) {
+        let mut names: Vec<(KeyId, GrantId)> = waiting.iter().map(|w| (w.key_id, w.record.grant_id)).collect();
+        names.sort_unstable();
+        names.dedup();
+        let trip = {
+            let mut commands = self.commands.borrow_mut();
+            let mut trip = commands.begin();
+            names.iter().for_each(|(_, id)| commands.find_grant(&mut trip, Tag::default(), *id));
+            commands.finish(&mut trip);
+            trip
+        };
+        let grants: Vec<Result<Arc<Grant>, StoreError>> =
+            match self.ways.reads.exchange(trip, Instant::now() + self.options.operation_timeout).await {
+                Err(error) => vec![Err(error); names.len()],
+                Ok(mut trip) => {
+                    let replies = names.iter().zip(&mut trip.replies);
+                    let grants = replies.map(|((key_id, id), reply)| self.open_grant(*key_id, *id, reply)).collect();
+                    self.commands.borrow_mut().recycle(trip);
+                    grants
+                }
+            };
+        for Waiting { place, key_id, record } in waiting {
+            if let Ok(at) = names.binary_search(&(*key_id, record.grant_id)) {
+                if let Err(error) = grants[at] {
+                    self.report_refused_grant(error);
+                }
+                answers[*place] = grants[at].clone().map(|grant| found(record, grant));
+            }
+        }
+    }
+}
+
+/// What reading takes, wherever it comes from.
+impl<W> Inner<W> {
+    /// What the reply to a look-up says of a record.
+    pub(super) fn open(&self, address: &TokenAddress, reply: &mut Value) -> Result<Opened, StoreError> {
         let stored = match reply {
             Value::BulkString(stored) => stored,
             Value::ServerError(error) => return Err(errors::meaning(error)),
@@ -121,40 +159,8 @@ impl Inner {
         }
     }
 
-    /// Reads the grants that records wait for, each once, in a trip with a deadline of its own: on a far Redis two trips take
-    /// longer than one may.
-    async fn find_grants(&self, waiting: &[Waiting], answers: &mut [Result<Lookup, StoreError>]) {
-        let mut names: Vec<(KeyId, GrantId)> = waiting.iter().map(|w| (w.key_id, w.record.grant_id)).collect();
-        names.sort_unstable();
-        names.dedup();
-        let trip = {
-            let mut commands = self.commands.borrow_mut();
-            let mut trip = commands.begin();
-            names.iter().for_each(|(_, id)| commands.find_grant(&mut trip, *id));
-            commands.finish(&mut trip);
-            trip
-        };
-        let grants: Vec<Result<Arc<Grant>, StoreError>> =
-            match self.reads.exchange(trip, Instant::now() + self.options.operation_timeout).await {
-                Err(error) => vec![Err(error); names.len()],
-                Ok(mut trip) => {
-                    let replies = names.iter().zip(&mut trip.replies);
-                    let grants = replies.map(|((key_id, id), reply)| self.open_grant(*key_id, *id, reply)).collect();
-                    self.commands.borrow_mut().recycle(trip);
-                    grants
-                }
-            };
-        for Waiting { place, key_id, record } in waiting {
-            if let Ok(at) = names.binary_search(&(*key_id, record.grant_id)) {
-                if let Err(error) = grants[at] {
-                    self.report_refused_grant(error);
-                }
-                answers[*place] = grants[at].clone().map(|grant| found(record, grant));
-            }
-        }
-    }
-
-    fn open_grant(&self, key_id: KeyId, id: GrantId, reply: &mut Value) -> Result<Arc<Grant>, StoreError> {
+    /// What the reply to a question for a grant says.
+    pub(super) fn open_grant(&self, key_id: KeyId, id: GrantId, reply: &mut Value) -> Result<Arc<Grant>, StoreError> {
         let stored = match reply {
             Value::BulkString(stored) => stored,
             Value::ServerError(error) => return Err(errors::meaning(error)),
@@ -171,7 +177,7 @@ impl Inner {
         Ok(grant)
     }
 
-    fn report_refused_grant(&self, error: StoreError) {
+    pub(super) fn report_refused_grant(&self, error: StoreError) {
         match error {
             StoreError::GrantMissing => self.observer.refused(RecordRefusal::GrantMissing),
             StoreError::GrantSealBroken => self.observer.refused(RecordRefusal::GrantSeal),
@@ -181,7 +187,7 @@ impl Inner {
     }
 }
 
-fn found(record: &OpenedRecord, grant: Arc<Grant>) -> Lookup {
+pub(super) fn found(record: &OpenedRecord, grant: Arc<Grant>) -> Lookup {
     Lookup::Found(TokenRecord {
         issued_at: record.issued_at,
         lifetime: record.lifetime,

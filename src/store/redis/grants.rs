@@ -13,17 +13,26 @@ use ring::hmac;
 use tokio::time::Instant;
 
 use super::grant_seal::{self, GrantId};
+use super::slot_map::Tag;
 use crate::oauth::grant::Grant;
 use crate::oauth::keys::KeyId;
 
 /// Grants known at once, each way.
 const GRANTS_MAX: usize = 100_000;
 
-/// A grant under the service key that seals it.
+/// A grant under the service key that seals it, and where in a cluster.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct GrantUnderKey {
     key_id: KeyId,
+    tag: Tag,
     grant: Arc<Grant>,
+}
+
+/// Where a grant is written: on which of the worker's connections, and in a cluster under which tag.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Home {
+    pub(super) connection: u64,
+    pub(super) tag: Tag,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -65,13 +74,15 @@ impl Grants {
         naming: &hmac::Key,
         key_id: KeyId,
         grant: &Arc<Grant>,
-        connection: u64,
+        home: Home,
         now: Instant,
     ) -> (GrantId, bool) {
-        let key = GrantUnderKey { key_id, grant: Arc::clone(grant) };
+        let key = GrantUnderKey { key_id, tag: home.tag, grant: Arc::clone(grant) };
         if let Some(named) = self.named.get(&key) {
             let fresh = |written: Written| {
-                written.connection == connection && written.loss == self.losses && now < written.at + self.renew_after
+                written.connection == home.connection
+                    && written.loss == self.losses
+                    && now < written.at + self.renew_after
             };
             return (named.id, named.written.is_some_and(fresh));
         }
@@ -82,9 +93,9 @@ impl Grants {
     }
 
     /// Notes that the store has the grant since `at`.
-    pub(super) fn wrote(&mut self, key_id: KeyId, id: GrantId, grant: &Arc<Grant>, connection: u64, at: Instant) {
-        let written = Some(Written { at, connection, loss: self.losses });
-        self.named.insert(GrantUnderKey { key_id, grant: Arc::clone(grant) }, Named { id, written });
+    pub(super) fn wrote(&mut self, key_id: KeyId, id: GrantId, grant: &Arc<Grant>, home: Home, at: Instant) {
+        let written = Some(Written { at, connection: home.connection, loss: self.losses });
+        self.named.insert(GrantUnderKey { key_id, tag: home.tag, grant: Arc::clone(grant) }, Named { id, written });
     }
 
     /// The store lost a grant that it had: who knows which others.
@@ -159,8 +170,9 @@ mod tests {
         let start = Instant::now();
         let written = |grants: &mut Grants, connection, after| {
             let now = start + Duration::from_secs(after);
-            let (id, known) = grants.name(&naming, KeyId(1), &grant("a"), connection, now);
-            grants.wrote(KeyId(1), id, &grant("a"), connection, now);
+            let home = Home { connection, tag: Tag(7) };
+            let (id, known) = grants.name(&naming, KeyId(1), &grant("a"), home, now);
+            grants.wrote(KeyId(1), id, &grant("a"), home, now);
             known
         };
         assert!(!written(&mut grants, 1, 0));
@@ -170,7 +182,10 @@ mod tests {
         grants.distrust();
         assert!(!written(&mut grants, 2, 99));
         assert!(written(&mut grants, 2, 99));
-        let (id, known) = grants.name(&naming, KeyId(2), &grant("a"), 2, start);
+        let home = Home { connection: 2, tag: Tag(7) };
+        assert!(grants.name(&naming, KeyId(1), &grant("a"), home, start).1);
+        assert!(!grants.name(&naming, KeyId(1), &grant("a"), Home { tag: Tag(8), ..home }, start).1);
+        let (id, known) = grants.name(&naming, KeyId(2), &grant("a"), home, start);
         assert!(!known && grants.seen(KeyId(2), id).is_some() && grants.seen(KeyId(3), id).is_none());
     }
 

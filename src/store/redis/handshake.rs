@@ -129,7 +129,8 @@ fn judge_greeting(replies: &[Value], options: &RedisOptions, info: &mut ServerIn
     let refusal = first_error(replies);
     // An old server may know neither HELLO nor what follows: its version says it best.
     if refusal.is_none_or(|error| errors::meaning(error) == StoreError::Refused) {
-        info.judge(options.require_noeviction).map_err(|why| NotConnected::Failed(unfit(why)))?;
+        info.judge(options.require_noeviction, options.whereabouts.is_cluster())
+            .map_err(|why| NotConnected::Failed(unfit(why)))?;
     }
     refusal.map_or(Ok(()), refused)
 }
@@ -178,9 +179,10 @@ fn read_info(replies: &[Value], info: &mut ServerInfo) {
     }
 }
 
+/// A node of a cluster that sends a look-up elsewhere serves.
 fn first_error(replies: &[Value]) -> Option<&ServerError> {
     replies.iter().find_map(|reply| match reply {
-        Value::ServerError(error) => Some(error),
+        Value::ServerError(error) if !matches!(error.code(), "MOVED" | "ASK") => Some(error),
         _ => None,
     })
 }

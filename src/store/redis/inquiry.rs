@@ -88,13 +88,17 @@ impl Inquiry {
     async fn greet(&mut self, access: &Access) -> Result<(), String> {
         let user = access.username.as_deref().unwrap_or("default");
         let plain: &[&[u8]] = &[b"HELLO", b"3", b"SETNAME", b"jeton"];
-        let Some(password) = &access.password else { return self.hello(plain).await };
-        let words: &[&[u8]] = &[b"HELLO", b"3", b"AUTH", user.as_bytes(), password.expose(), b"SETNAME", b"jeton"];
-        match self.hello(words).await {
-            // Sentinels often know no users, although the servers do.
-            Err(refusal) if refusal.starts_with("WRONGPASS") => self.hello(plain).await.map_err(|_| refusal),
-            other => other,
+        let mut first_refusal = None;
+        for password in [&access.password, &access.password_previous].into_iter().flatten() {
+            let words: &[&[u8]] = &[b"HELLO", b"3", b"AUTH", user.as_bytes(), password.expose(), b"SETNAME", b"jeton"];
+            match self.hello(words).await {
+                Err(refusal) if refusal.starts_with("WRONGPASS") => first_refusal.get_or_insert(refusal),
+                other => return other,
+            };
         }
+        // Sentinels often know no users, although the servers do.
+        let greeted = self.hello(plain).await;
+        greeted.map_err(|refusal| first_refusal.unwrap_or(refusal))
     }
 
     async fn hello(&mut self, words: &[&[u8]]) -> Result<(), String> {

@@ -9,8 +9,8 @@
 //! - **One thread of a process settles at a time**, and one, the first that started, sends and follows.
 //! - **Nothing of it is waited for by a revocation** but the file.
 
-mod settle;
-mod stream;
+pub(super) mod settle;
+pub(super) mod stream;
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -23,9 +23,9 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use self::stream::StreamId;
-use super::Inner;
 use super::link::LinkState;
 use super::server_info::ServerId;
+use super::{Inner, Links};
 use crate::clock::Clock;
 use crate::oauth::token::TokenAddress;
 use crate::random::Random;
@@ -34,7 +34,7 @@ use crate::store::observer::{JournalTrouble, StoreWarning};
 use crate::store::{Deletion, Lookup, StoreError};
 
 /// How often the stream is read, and what failed is tried again.
-const TICK: Duration = Duration::from_millis(100);
+pub(super) const TICK: Duration = Duration::from_millis(100);
 /// Servers that are remembered as settled: all primaries of a large cluster, and some that went.
 const SERVERS_MAX: usize = 256;
 
@@ -59,7 +59,7 @@ struct Servers {
 }
 
 /// The right to settle, while it lives.
-struct Settling<'a>(&'a RedisJournal);
+pub(super) struct Settling<'a>(&'a RedisJournal);
 
 impl RedisJournal {
     /// No server has been met.
@@ -86,6 +86,18 @@ impl RedisJournal {
         quiet
     }
 
+    /// The right to send and follow for all threads, unless another has it.
+    pub(super) fn lead(&self) -> Option<Leading<'_>> {
+        let others = self.led.swap(true, Ordering::AcqRel);
+        // Made only where it is ours: its end is the end of the right.
+        (!others).then(|| Leading(self))
+    }
+
+    /// Numbers the next whole reading of the stream.
+    pub(super) fn next_reading(&self) -> u32 {
+        self.readings.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
     fn servers(&self) -> MutexGuard<'_, Servers> {
         // What a panic left is whole: each change is one call.
         self.servers.lock().unwrap_or_else(PoisonError::into_inner)
@@ -95,21 +107,22 @@ impl RedisJournal {
         self.servers().settled.contains(server)
     }
 
-    fn begin_to_settle(&self) -> Option<Settling<'_>> {
+    pub(super) fn begin_to_settle(&self) -> Option<Settling<'_>> {
         let others = std::mem::replace(&mut self.servers().settling, true);
         // Made only where it is ours: its end is the end of the right.
         (!others).then(|| Settling(self))
     }
 
-    fn has_settled(&self, server: ServerId, read: StreamId) {
+    /// A server is settled, by a stream that was read so far on a server, which in a cluster may be another.
+    pub(super) fn has_settled(&self, server: ServerId, stream_of: ServerId, read: StreamId) {
         let mut servers = self.servers();
         if !servers.settled.contains(&server) {
-            servers.settled.push_back(server.clone());
+            servers.settled.push_back(server);
         }
         if servers.settled.len() > SERVERS_MAX {
             servers.settled.pop_front();
         }
-        servers.read = Some((server, read));
+        servers.read = Some((stream_of, read));
         drop(servers);
         self.settled.send_modify(|count| *count += 1);
     }
@@ -131,10 +144,9 @@ impl Drop for Settling<'_> {
     }
 }
 
-impl Inner {
-    /// Waits until the server that answers lookups is settled, which as a rule it is.
-    pub(super) async fn until_settled(&self, deadline: Instant) -> Result<(), StoreError> {
-        let state = self.reads.state();
+impl<W> Inner<W> {
+    /// Waits until the server of this connection is settled, which as a rule it is.
+    pub(super) async fn until_settled(&self, state: &LinkState, deadline: Instant) -> Result<(), StoreError> {
         if state.is_settled() {
             return Ok(());
         }
@@ -146,7 +158,7 @@ impl Inner {
     }
 
     /// Tells of what an operator must mend; what passes by itself is told as a store that is lost.
-    fn tell(&self, trouble: Option<(JournalTrouble, StoreError)>) {
+    pub(super) fn tell(&self, trouble: Option<(JournalTrouble, StoreError)>) {
         let trouble = trouble.filter(|(_, error)| matches!(error, StoreError::Denied | StoreError::Refused));
         if let Some((what, error)) = trouble.filter(|_| self.told.get() != trouble) {
             self.observer.warning(&StoreWarning::Journal(what, error));
@@ -155,7 +167,7 @@ impl Inner {
     }
 
     /// Whether the server of this connection is settled, by whomever it was.
-    fn take_up_settled(&self, state: &LinkState) -> bool {
+    pub(super) fn take_up_settled(&self, state: &LinkState) -> bool {
         let settled = state.is_settled() || state.server().is_some_and(|server| self.options.journal.knows(&server));
         if settled {
             state.settle();
@@ -181,9 +193,9 @@ impl Inner {
 
 /// Keeps one worker's server settled, and, where it is the one of the process that does, the stream read and written. Runs until the store
 /// is gone.
-pub(super) async fn keep(store: Weak<Inner>, state: Rc<LinkState>, journal: Arc<RedisJournal>) {
-    let leads = !journal.led.swap(true, Ordering::AcqRel);
-    let _leading = leads.then(|| Leading(&journal));
+pub(super) async fn keep(store: Weak<Inner<Links>>, state: Rc<LinkState>, journal: Arc<RedisJournal>) {
+    let leading = journal.lead();
+    let leads = leading.is_some();
     while let Some(inner) = store.upgrade() {
         let settled = inner.settle_if_needed().await;
         let kept = match settled {
@@ -204,7 +216,7 @@ pub(super) async fn keep(store: Weak<Inner>, state: Rc<LinkState>, journal: Arc<
 }
 
 /// Lets another lead when this one is gone.
-struct Leading<'a>(&'a RedisJournal);
+pub(super) struct Leading<'a>(&'a RedisJournal);
 
 impl Drop for Leading<'_> {
     fn drop(&mut self) {
@@ -237,10 +249,10 @@ mod tests {
         let journal = RedisJournal::in_memory(60);
         let server = |run: usize| ServerId { run_id: run.to_string(), replication_id: "r".into() };
         let read = "7-1".parse().unwrap();
-        journal.has_settled(server(0), read);
+        journal.has_settled(server(0), server(0), read);
         assert!(journal.knows(&server(0)) && !journal.knows(&server(1)));
         assert_eq!((journal.read_to(&server(0)), journal.read_to(&server(1))), (read, StreamId::default()));
-        (1..=SERVERS_MAX).for_each(|run| journal.has_settled(server(run), read));
+        (1..=SERVERS_MAX).for_each(|run| journal.has_settled(server(run), server(run), read));
         assert!(!journal.knows(&server(0)) && journal.knows(&server(SERVERS_MAX)));
     }
 }

@@ -10,6 +10,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::{Mutex, watch};
 
 use super::endpoint::{Address, Endpoint};
+use super::slot_map::SlotMap;
 
 /// What all workers of a process know together of where the store is. Clones are the same.
 #[derive(Clone, Debug)]
@@ -18,6 +19,8 @@ pub enum Whereabouts {
     Fixed,
     /// It is where sentinels say.
     Sentinel(Arc<Lookout<Primary>>),
+    /// It is spread over the primaries of a cluster.
+    Cluster(Arc<Lookout<SlotMap>>),
 }
 
 /// The primary that sentinels name, and the epoch of the failover that made it one.
@@ -34,7 +37,7 @@ pub struct Lookout<T> {
     known: watch::Sender<Option<Arc<T>>>,
     /// How often somebody missed it.
     missed: watch::Sender<u64>,
-    /// Why it is not known, or not known any better.
+    /// Why it is not known; empty while nobody has tried to find out.
     trouble: ArcSwap<String>,
     turn: Mutex<()>,
 }
@@ -44,10 +47,14 @@ impl Whereabouts {
     pub fn of(endpoint: &Endpoint) -> Self {
         match endpoint {
             Endpoint::Sentinel { .. } => Self::Sentinel(Arc::new(Lookout::new())),
-            Endpoint::Tcp { .. } | Endpoint::Tls { .. } | Endpoint::Unix { .. } | Endpoint::Cluster { .. } => {
-                Self::Fixed
-            }
+            Endpoint::Cluster { .. } => Self::Cluster(Arc::new(Lookout::new())),
+            Endpoint::Tcp { .. } | Endpoint::Tls { .. } | Endpoint::Unix { .. } => Self::Fixed,
         }
+    }
+
+    /// Whether it is kept by a cluster.
+    pub fn is_cluster(&self) -> bool {
+        matches!(self, Self::Cluster(_))
     }
 }
 
@@ -57,7 +64,7 @@ impl<T: Send + Sync> Lookout<T> {
         Self {
             known: watch::Sender::new(None),
             missed: watch::Sender::new(0),
-            trouble: ArcSwap::from_pointee("nobody has been asked yet".into()),
+            trouble: ArcSwap::default(),
             turn: Mutex::new(()),
         }
     }
@@ -77,7 +84,7 @@ impl<T: Send + Sync> Lookout<T> {
         self.missed.subscribe()
     }
 
-    /// Why asking failed last, for the log.
+    /// Why asking failed last, for the log; empty where it has not.
     pub(super) fn trouble(&self) -> Arc<String> {
         self.trouble.load_full()
     }

@@ -19,7 +19,7 @@ use crate::store::StoreError;
 use crate::store::observer::{StoreLost, StoreObserver, StoreWarning};
 use crate::telemetry::labels::{RecordRefusal, StoreErrorKind, StoreOperation};
 
-impl Inner {
+impl<W> Inner<W> {
     /// Ends a trip of writes: replicas are waited for, where any are asked for, for four fifths of what the trip may take.
     pub(super) fn write_wait(&self, commands: &mut Commands, trip: &mut Trip) {
         if self.options.replicas > 0 {

@@ -10,11 +10,13 @@ use redis::Value;
 use tokio::time::Instant;
 
 use super::grant_seal::{self, GrantId};
+use super::grants::Home;
 #[cfg(test)]
 use super::sabotage::{self, Sabotage};
 use super::seal::{self, OpenedRecord, SealedRecord};
+use super::slot_map::Tag;
 use super::trip::Trip;
-use super::{Inner, errors, pages};
+use super::{Inner, Links, errors, pages};
 use crate::oauth::grant::Grant;
 use crate::oauth::keys::KeyId;
 use crate::oauth::time::Timestamp;
@@ -50,7 +52,7 @@ struct NamedGrant {
     written: bool,
 }
 
-impl Inner {
+impl Inner<Links> {
     /// Saves a batch; a place that could not be sealed is [`StoreError::Internal`].
     pub(super) async fn save(&self, batch: &[NewRecord], asked_at: Instant) -> Vec<Result<(), StoreError>> {
         let mut answers = vec![Err(StoreError::Internal); batch.len()];
@@ -59,14 +61,14 @@ impl Inner {
             return answers;
         }
         let trip = self.encode_save(&prepared);
-        let exchanged = self.writes.exchange(trip, self.write_deadline(asked_at)).await;
+        let exchanged = self.ways.writes.exchange(trip, self.write_deadline(asked_at)).await;
         #[cfg(test)]
         let exchanged = match exchanged {
             Err(StoreError::TimedOut) if sabotage::is(Sabotage::MintSentAgain) => {
                 // There is another connection by then.
                 tokio::time::sleep(self.options.operation_timeout / 4).await;
                 let deadline = Instant::now() + self.options.operation_timeout;
-                self.writes.exchange(self.encode_save(&prepared), deadline).await
+                self.ways.writes.exchange(self.encode_save(&prepared), deadline).await
             }
             other => other,
         };
@@ -83,21 +85,13 @@ impl Inner {
     }
 
     fn prepare(&self, batch: &[NewRecord], now: Instant) -> Prepared {
-        let connection = self.writes.state().connection();
+        let connection = self.ways.writes.state().connection();
         let mut prepared = Prepared { records: Vec::with_capacity(batch.len()), connection, ..Prepared::default() };
         self.sub_keys.borrow_mut().follow(&self.keys.load());
         for (place, new) in batch.iter().enumerate() {
             let NewRecord { address, record } = new;
             let Some(grant_id) = self.name_grant(&mut prepared, address.key_id, &record.grant, now) else { continue };
-            let opened = OpenedRecord {
-                issued_at: record.issued_at,
-                lifetime: record.lifetime,
-                grant_id,
-                confirmation: record.confirmation,
-            };
-            let mut sub_keys = self.sub_keys.borrow_mut();
-            let key = sub_keys.record(address.key_id, address.page.dead_second);
-            if let Some(sealed) = key.and_then(|key| seal::seal(key, address, &opened)) {
+            if let Some(sealed) = self.seal(new, grant_id) {
                 prepared.records.push(PlacedRecord { place, page: address.page, field: address.field(), sealed });
             }
         }
@@ -113,7 +107,8 @@ impl Inner {
         }
         let mut sub_keys = self.sub_keys.borrow_mut();
         let naming = &sub_keys.grant(key_id)?.naming;
-        let (id, written) = self.grants.borrow_mut().name(naming, key_id, grant, batch.connection, now);
+        let home = Home { connection: batch.connection, tag: Tag::default() };
+        let (id, written) = self.grants.borrow_mut().name(naming, key_id, grant, home, now);
         if !batch.grants.iter().any(|named| named.id == id && named.key_id == key_id) {
             batch.grants.push(NamedGrant { key_id, id, grant: Arc::clone(grant), written });
         }
@@ -140,14 +135,11 @@ impl Inner {
     }
 
     fn encode_grants<'a>(&self, trip: &mut Trip, grants: impl Iterator<Item = &'a NamedGrant>) {
-        let ttl_millis = (2 * u64::from(self.options.ttl_seconds_max) + 3600) * 1000;
-        let (mut commands, mut sub_keys) = (self.commands.borrow_mut(), self.sub_keys.borrow_mut());
+        let mut commands = self.commands.borrow_mut();
         for NamedGrant { key_id, id, grant, .. } in grants {
-            let keys = sub_keys.grant(*key_id);
             // A key that went a moment ago: its tokens are dead, and the count at the end says that the grant is not there.
-            if let Some(sealed) = keys.and_then(|keys| grant_seal::seal(&keys.sealing, *key_id, *id, grant.canonical()))
-            {
-                commands.write_grant(trip, *id, &sealed, ttl_millis);
+            if let Some(sealed) = self.seal_grant(*key_id, *id, grant) {
+                commands.write_grant(trip, Tag::default(), *id, &sealed, self.grant_ttl_millis());
             }
         }
     }
@@ -196,7 +188,7 @@ impl Inner {
             self.write_wait(&mut commands, &mut trip);
             commands.finish(&mut trip);
         }
-        let mut trip = self.writes.exchange(trip, self.write_deadline(asked_at)).await?;
+        let mut trip = self.ways.writes.exchange(trip, self.write_deadline(asked_at)).await?;
         let replicated = self.take_replicated(&mut trip);
         let refusal = trip.replies.iter().find_map(error_meaning);
         let there = matches!(trip.replies.last(), Some(Value::Int(there)) if usize::try_from(*there) == Ok(prepared.grants.len()));
@@ -213,14 +205,43 @@ impl Inner {
 
     fn note_written(&self, prepared: &Prepared, which: impl Fn(&NamedGrant) -> bool, at: Instant) {
         let mut grants = self.grants.borrow_mut();
+        let home = Home { connection: prepared.connection, tag: Tag::default() };
         for named in prepared.grants.iter().filter(|named| which(named)) {
-            grants.wrote(named.key_id, named.id, &named.grant, prepared.connection, at);
+            grants.wrote(named.key_id, named.id, &named.grant, home, at);
         }
     }
 }
 
+/// What writing takes, wherever it goes.
+impl<W> Inner<W> {
+    /// A record as it is stored; `None` where its key is gone.
+    pub(super) fn seal(&self, new: &NewRecord, grant_id: GrantId) -> Option<SealedRecord> {
+        let NewRecord { address, record } = new;
+        let opened = OpenedRecord {
+            issued_at: record.issued_at,
+            lifetime: record.lifetime,
+            grant_id,
+            confirmation: record.confirmation,
+        };
+        let mut sub_keys = self.sub_keys.borrow_mut();
+        let key = sub_keys.record(address.key_id, address.page.dead_second)?;
+        seal::seal(key, address, &opened)
+    }
+
+    /// A grant as it is stored; `None` where its key is gone.
+    pub(super) fn seal_grant(&self, key_id: KeyId, id: GrantId, grant: &Grant) -> Option<Vec<u8>> {
+        let mut sub_keys = self.sub_keys.borrow_mut();
+        grant_seal::seal(&sub_keys.grant(key_id)?.sealing, key_id, id, grant.canonical())
+    }
+
+    /// How long a grant is kept: twice as long as any token that names it, and an hour.
+    pub(super) fn grant_ttl_millis(&self) -> u64 {
+        (2 * u64::from(self.options.ttl_seconds_max) + 3600) * 1000
+    }
+}
+
 /// `MULTI`, two commands a page, `EXEC`: what became of each page. A refusal to queue discards all.
-fn judge_transaction(replies: &[Value], pages: usize) -> Vec<Result<(), StoreError>> {
+pub(super) fn judge_transaction(replies: &[Value], pages: usize) -> Vec<Result<(), StoreError>> {
     if let Some(error) = replies.iter().find_map(error_meaning) {
         return vec![Err(error); pages];
     }
@@ -233,7 +254,7 @@ fn judge_transaction(replies: &[Value], pages: usize) -> Vec<Result<(), StoreErr
     executed.as_chunks::<2>().0.iter().map(verdict).collect()
 }
 
-fn error_meaning(reply: &Value) -> Option<StoreError> {
+pub(super) fn error_meaning(reply: &Value) -> Option<StoreError> {
     match reply {
         Value::ServerError(error) => Some(errors::meaning(error)),
         _ => None,

@@ -11,10 +11,12 @@
 mod follower;
 mod verdict;
 
+use std::cell::RefCell;
 use std::fmt;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -36,6 +38,8 @@ pub(super) struct SentinelConnector {
     lookout: Arc<Lookout<Primary>>,
     access: Arc<ArcSwap<Access>>,
     tls: bool,
+    /// The way to the primary that was named last, which remembers what it has learnt of the name.
+    way: RefCell<Option<(Address, Rc<NetConnector>)>>,
 }
 
 /// A stream that ends when another primary is named.
@@ -58,7 +62,8 @@ pub(super) async fn beside(serving: impl Future<Output = ()>, options: &RedisOpt
 
 impl SentinelConnector {
     pub(super) fn new(lookout: Arc<Lookout<Primary>>, options: &RedisOptions) -> Self {
-        Self { lookout, access: Arc::clone(&options.access), tls: options.endpoint.speaks_tls() }
+        let (access, tls) = (Arc::clone(&options.access), options.endpoint.speaks_tls());
+        Self { lookout, access, tls, way: RefCell::new(None) }
     }
 
     async fn primary(&self) -> io::Result<Address> {
@@ -67,6 +72,15 @@ impl SentinelConnector {
         let named = named.ok().and_then(Result::ok).and_then(|primary| primary.clone());
         let nobody = || io::Error::other(format!("no sentinel names a primary: {}", self.lookout.trouble()));
         named.map(|primary| primary.address.clone()).ok_or_else(nobody)
+    }
+
+    fn way_to(&self, primary: &Address) -> Rc<NetConnector> {
+        let mut way = self.way.borrow_mut();
+        let known = way.take().filter(|(address, _)| address == primary).map(|(_, connector)| connector);
+        let connector = known
+            .unwrap_or_else(|| Rc::new(NetConnector::to(Endpoint::one(primary, self.tls), Arc::clone(&self.access))));
+        *way = Some((primary.clone(), Rc::clone(&connector)));
+        connector
     }
 
     /// Ends when another primary than this one is named.
@@ -87,7 +101,7 @@ impl Connector for SentinelConnector {
         self.lookout.miss();
         let primary = self.primary().await?;
         let mut turned = self.turned(&primary);
-        let connector = NetConnector::to(Endpoint::one(&primary, self.tls), Arc::clone(&self.access));
+        let connector = self.way_to(&primary);
         let stream = tokio::select! {
             biased;
             () = &mut turned => Err(another()),
@@ -97,6 +111,10 @@ impl Connector for SentinelConnector {
             Ok(stream) => Ok(FollowedStream { stream, turned, over: false }),
             Err(error) => Err(io::Error::new(error.kind(), format!("{primary}: {error}"))),
         }
+    }
+
+    fn served(&self) {
+        self.way.borrow().iter().for_each(|(_, connector)| connector.served());
     }
 }
 

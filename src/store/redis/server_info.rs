@@ -58,12 +58,15 @@ impl ServerInfo {
     }
 
     /// Whether tokens may be kept there.
-    pub(super) fn judge(&self, require_noeviction: bool) -> Result<(), Unfit> {
+    pub(super) fn judge(&self, require_noeviction: bool, in_cluster: bool) -> Result<(), Unfit> {
         self.judge_version()?;
         match self.mode.as_str() {
             "sentinel" => return Err(Unfit::Wrong("it is a sentinel, which keeps no data".into())),
-            "cluster" => {
-                return Err(Unfit::Wrong("it is a node of a cluster, which this release does not speak".into()));
+            "cluster" if !in_cluster => {
+                return Err(Unfit::Wrong("it is a node of a cluster: write redis+cluster:// in its URL".into()));
+            }
+            "standalone" if in_cluster => {
+                return Err(Unfit::Wrong("it is no node of a cluster: write redis:// in its URL".into()));
             }
             _ => {}
         }
@@ -124,11 +127,11 @@ mod tests {
 
     #[test]
     fn old_servers_sentinels_cluster_nodes_and_replicas_are_refused_plainly() {
-        assert_eq!(info("").judge(true), Ok(()));
-        assert_eq!(info("redis_version:8.2.1\r\n").judge(true), Ok(()));
-        assert_eq!(info("redis_version:7.2.4\r\nvalkey_version:8.1.0\r\n").judge(true), Ok(()));
-        assert_eq!(info("redis_version:255.255.255\r\n").judge(true), Ok(()));
-        let refused = |lines| match info(lines).judge(false) {
+        assert_eq!(info("").judge(true, false), Ok(()));
+        assert_eq!(info("redis_version:8.2.1\r\n").judge(true, false), Ok(()));
+        assert_eq!(info("redis_version:7.2.4\r\nvalkey_version:8.1.0\r\n").judge(true, false), Ok(()));
+        assert_eq!(info("redis_version:255.255.255\r\n").judge(true, false), Ok(()));
+        let refused = |lines| match info(lines).judge(false, false) {
             Err(Unfit::Wrong(why) | Unfit::NotPrimary(why)) => why,
             Ok(()) => panic!("{lines} was taken"),
         };
@@ -137,15 +140,17 @@ mod tests {
         assert!(refused("redis_version:\r\n").contains("too old"));
         assert!(refused("redis_mode:cluster\r\n").contains("cluster"));
         assert!(refused("redis_mode:sentinel\r\n").contains("sentinel"));
-        assert!(matches!(info("role:slave\r\n").judge(false), Err(Unfit::NotPrimary(_))));
+        assert_eq!(info("redis_mode:cluster\r\n").judge(true, true), Ok(()));
+        assert!(matches!(info("").judge(true, true), Err(Unfit::Wrong(_))));
+        assert!(matches!(info("role:slave\r\n").judge(false, false), Err(Unfit::NotPrimary(_))));
     }
 
     #[test]
     fn a_server_that_evicts_is_told_and_refused_where_asked() {
         let evicting = info("maxmemory_policy:allkeys-lru\r\n");
         assert_eq!(evicting.evicts(), Some("allkeys-lru"));
-        assert_eq!(evicting.judge(false), Ok(()));
-        assert!(matches!(evicting.judge(true), Err(Unfit::Wrong(_))));
+        assert_eq!(evicting.judge(false, false), Ok(()));
+        assert!(matches!(evicting.judge(true, false), Err(Unfit::Wrong(_))));
         assert_eq!(info("").evicts(), None);
     }
 }

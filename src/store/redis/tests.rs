@@ -2,6 +2,7 @@
 //!
 //! Each test has a server of its own on a unix socket, or shares none. They wait for conditions, never for times.
 
+mod cluster;
 mod doors;
 mod facts;
 mod garbled;

@@ -80,6 +80,7 @@ impl Trip {
                 (Expected::Transaction(_), Value::Array(_)) if refused_to_queue => {
                     return Err(Disbelief::Garbled("a transaction executed without all of its commands"));
                 }
+                (Expected::Transaction(_), _) => refused_to_queue = false,
                 _ => {}
             }
         }
@@ -167,6 +168,10 @@ mod tests {
         assert!(judge(&expected, &refused).is_err(), "not executed, yet it says so");
         refused[2] = "-EXECABORT because\r\n";
         assert!(judge(&expected, &refused).is_ok());
+        let two = [Queued, Transaction(1), Queued, Transaction(1)];
+        let moved = ["-MOVED 1 h:1\r\n", "-EXECABORT x\r\n"];
+        assert!(judge(&two, &[moved[0], moved[1], "+QUEUED\r\n", "*1\r\n:1\r\n", "$1\r\n7\r\n"]).is_ok());
+        assert!(judge(&two, &["+QUEUED\r\n", "*1\r\n:1\r\n", moved[0], "*1\r\n:1\r\n", "$1\r\n7\r\n"]).is_err());
         refused[5] = "-NOAUTH x\r\n";
         assert!(matches!(judge(&expected, &refused), Err(Disbelief::EchoRefused(_))));
     }

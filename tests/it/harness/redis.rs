@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use redis::{Client, Connection, FromRedisValue};
 use rustix::process::Signal;
@@ -193,6 +194,19 @@ impl RedisServer {
             built.arg(word);
         }
         built.query(&mut self.connect()).unwrap_or_else(|error| panic!("{command}: {error}"))
+    }
+
+    /// As [`RedisServer::run`] of one that may be away, or stand still.
+    pub(crate) fn try_run<T: FromRedisValue>(&self, command: &str) -> Option<T> {
+        const PATIENCE: Duration = Duration::from_secs(1);
+        let mut words = command.split(' ');
+        let mut built = redis::cmd(words.next().unwrap());
+        for word in words {
+            built.arg(word);
+        }
+        let mut connection = Client::open(self.url()).unwrap().get_connection_with_timeout(PATIENCE).ok()?;
+        connection.set_read_timeout(Some(PATIENCE)).unwrap();
+        built.query(&mut connection).ok()
     }
 
     /// How often a command (in lower case) has run.

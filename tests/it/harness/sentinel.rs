@@ -194,6 +194,5 @@ impl Sentinel {
 
 /// A section of `INFO`, where the server answers.
 fn info(server: &RedisServer, section: &str) -> Option<String> {
-    let mut connection = Client::open(server.url()).unwrap().get_connection().ok()?;
-    redis::cmd("INFO").arg(section).query(&mut connection).ok()
+    server.try_run(&format!("INFO {section}"))
 }

@@ -1,24 +1,22 @@
 //! Brings a server up to the journal: reads what other nodes left there, and sends every known delete again.
 
-use std::sync::atomic::Ordering;
-
 use redis::Value;
 use tokio::time::Instant;
 
 use super::super::server_info::ServerId;
-use super::super::{Inner, errors};
+use super::super::{Inner, Links, errors};
 use super::stream::StreamId;
 use crate::oauth::token::Page;
 use crate::store::StoreError;
 use crate::store::journal::entry::Place;
 
 /// Fields of one trip: some milliseconds of Redis.
-const FIELDS_MAX: usize = 4096;
+pub(in crate::store::redis) const FIELDS_MAX: usize = 4096;
 
-impl Inner {
+impl Inner<Links> {
     /// Settles the server of this worker's connection unless it is, or somebody else is at it. Returns whether it is settled now.
     pub(super) async fn settle_if_needed(&self) -> Result<bool, StoreError> {
-        let state = self.reads.state();
+        let state = self.ways.reads.state();
         if self.take_up_settled(state) {
             return Ok(true);
         }
@@ -30,16 +28,16 @@ impl Inner {
 
     async fn settle(&self, server: ServerId) -> Result<(), StoreError> {
         let journal = &self.options.journal;
-        let state = self.reads.state();
+        let state = self.ways.reads.state();
         let connection = state.connection();
-        let reading = journal.readings.fetch_add(1, Ordering::Relaxed) + 1;
+        let reading = journal.next_reading();
         let read = self.read_stream(StreamId::default(), reading).await?;
         self.delete_again().await?;
         // Half of it may have gone to another server.
         if state.connection() != connection || state.server().as_ref() != Some(&server) {
             return Err(StoreError::NotServing);
         }
-        journal.has_settled(server, read);
+        journal.has_settled(server.clone(), server, read);
         journal.entries.send_unlisted(&self.keys.load_full(), reading);
         Ok(())
     }
@@ -69,7 +67,7 @@ impl Inner {
             commands.finish(&mut trip);
             trip
         };
-        let trip = self.reads.exchange(trip, Instant::now() + self.options.operation_timeout).await?;
+        let trip = self.ways.reads.exchange(trip, Instant::now() + self.options.operation_timeout).await?;
         let refusal = trip.replies.iter().find_map(|reply| match reply {
             Value::ServerError(error) => Some(errors::meaning(error)),
             _ => None,

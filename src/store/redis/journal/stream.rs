@@ -10,8 +10,10 @@ use std::sync::atomic::Ordering;
 use redis::Value;
 use tokio::time::Instant;
 
+use super::super::commands::Commands;
+use super::super::server_info::ServerId;
 use super::super::trip::Trip;
-use super::super::{Inner, errors};
+use super::super::{Inner, Links, errors};
 use crate::store::StoreError;
 use crate::store::journal::ADDRESSES_MAX;
 use crate::store::journal::entry::SealedEntry;
@@ -25,19 +27,51 @@ const ELEMENTS_READ_MAX: u32 = 256;
 
 /// The place of an element: milliseconds of the server's clock, and a number among those of one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct StreamId {
+pub(in crate::store::redis) struct StreamId {
     millis: u64,
     number: u64,
 }
 
-impl Inner {
+/// The way to the server on which the stream lies.
+pub(in crate::store::redis) trait ToStream {
+    /// That server, as far as it is known.
+    fn keeper(&self) -> Option<ServerId>;
+
+    /// Sends it what `write` writes, on one key, and returns its replies.
+    async fn ask_keeper(&self, write: impl Fn(&mut Commands, &mut Trip)) -> Result<Vec<Value>, StoreError>;
+}
+
+impl ToStream for Inner<Links> {
+    fn keeper(&self) -> Option<ServerId> {
+        self.ways.reads.state().server()
+    }
+
+    async fn ask_keeper(&self, write: impl Fn(&mut Commands, &mut Trip)) -> Result<Vec<Value>, StoreError> {
+        let trip = {
+            let mut commands = self.commands.borrow_mut();
+            let mut trip = commands.begin();
+            write(&mut commands, &mut trip);
+            commands.finish(&mut trip);
+            trip
+        };
+        let mut trip = self.ways.reads.exchange(trip, Instant::now() + self.options.operation_timeout).await?;
+        let replies = std::mem::take(&mut trip.replies);
+        self.commands.borrow_mut().recycle(trip);
+        Ok(replies)
+    }
+}
+
+impl<W> Inner<W>
+where
+    Self: ToStream,
+{
     /// Sends what waits, then reads what is new. What fails is tried again at the next tick.
-    pub(super) async fn send_and_follow(&self) -> Result<(), StoreError> {
+    pub(in crate::store::redis) async fn send_and_follow(&self) -> Result<(), StoreError> {
         let journal = &self.options.journal;
-        let Some(server) = self.reads.state().server() else { return Ok(()) };
+        let Some(server) = self.keeper() else { return Ok(()) };
         let reading = journal.readings.load(Ordering::Relaxed);
         let to = self.read_stream(journal.read_to(&server), reading).await?;
-        if self.reads.state().server().as_ref() == Some(&server) {
+        if self.keeper().as_ref() == Some(&server) {
             journal.has_read(&server, to);
         }
         while self.send_pending(to).await? {}
@@ -45,17 +79,16 @@ impl Inner {
     }
 
     /// Reads the stream behind an element to its end, and returns the last.
-    pub(super) async fn read_stream(&self, mut after: StreamId, reading: u32) -> Result<StreamId, StoreError> {
+    pub(in crate::store::redis) async fn read_stream(
+        &self,
+        mut after: StreamId,
+        reading: u32,
+    ) -> Result<StreamId, StoreError> {
         loop {
-            let trip = {
-                let mut commands = self.commands.borrow_mut();
-                let mut trip = commands.begin();
-                commands.read_stream(&mut trip, &after.behind(), ELEMENTS_READ_MAX);
-                commands.finish(&mut trip);
-                trip
-            };
-            let trip = self.reads.exchange(trip, Instant::now() + self.options.operation_timeout).await?;
-            let elements = match trip.replies.first() {
+            let from = after.behind();
+            let replies =
+                self.ask_keeper(|commands, trip| commands.read_stream(trip, &from, ELEMENTS_READ_MAX)).await?;
+            let elements = match replies.first() {
                 Some(Value::Array(elements)) => elements.as_slice(),
                 Some(Value::ServerError(error)) => return Err(errors::meaning(error)),
                 _ => return Err(StoreError::Broken),
@@ -66,9 +99,7 @@ impl Inner {
                 self.options.journal.entries.learn(&keys, entries, reading);
                 after = id;
             }
-            let more = u32::try_from(elements.len()) == Ok(ELEMENTS_READ_MAX);
-            self.commands.borrow_mut().recycle(trip);
-            if !more {
+            if u32::try_from(elements.len()) != Ok(ELEMENTS_READ_MAX) {
                 return Ok(after);
             }
         }
@@ -81,38 +112,31 @@ impl Inner {
         if pending.is_empty() {
             return Ok(false);
         }
-        let trip = self.encode_pending(&pending, last);
-        let trip = self.reads.exchange(trip, Instant::now() + self.options.operation_timeout).await?;
-        let executed = match trip.replies.last() {
+        let age_max = u64::try_from(entries.age_max().as_millis()).unwrap_or(u64::MAX);
+        // By the server's own clock, as far as it is known: ours may differ.
+        let oldest = last.millis.saturating_sub(age_max);
+        let replies =
+            self.ask_keeper(|commands, trip| write_pending(commands, trip, &pending, oldest, age_max)).await?;
+        match replies.last() {
             // A refusal of any of them, also within.
-            Some(Value::Array(executed)) => executed.iter().find_map(refusal).map_or(Ok(()), Err),
-            Some(Value::ServerError(error)) => Err(errors::meaning(error)),
-            _ => Err(StoreError::Broken),
-        };
-        self.commands.borrow_mut().recycle(trip);
-        executed?;
+            Some(Value::Array(executed)) => executed.iter().find_map(refusal).map_or(Ok(()), Err)?,
+            Some(Value::ServerError(error)) => return Err(errors::meaning(error)),
+            _ => return Err(StoreError::Broken),
+        }
         entries.sent(pending.len());
         Ok(pending.len() == ENTRIES_SENT_MAX)
     }
+}
 
-    fn encode_pending(&self, pending: &[SealedEntry], last: StreamId) -> Trip {
-        let age_max = self.options.journal.entries.age_max();
-        let age_max = u64::try_from(age_max.as_millis()).unwrap_or(u64::MAX);
-        // By the server's own clock, as far as it is known: ours may differ.
-        let oldest = last.millis.saturating_sub(age_max);
-        let mut commands = self.commands.borrow_mut();
-        let mut trip = commands.begin();
-        commands.begin_transaction(&mut trip);
-        let mut elements = 0;
-        for entries in pending.chunks(ENTRIES_OF_AN_ELEMENT) {
-            commands.append_to_stream(&mut trip, oldest, entries.as_flattened());
-            elements += 1;
-        }
-        commands.limit_stream(&mut trip, ADDRESSES_MAX as u64, age_max);
-        commands.execute_append(&mut trip, elements);
-        commands.finish(&mut trip);
-        trip
+fn write_pending(commands: &mut Commands, trip: &mut Trip, pending: &[SealedEntry], oldest: u64, age_max: u64) {
+    commands.begin_transaction(trip);
+    let mut elements = 0;
+    for entries in pending.chunks(ENTRIES_OF_AN_ELEMENT) {
+        commands.append_to_stream(trip, oldest, entries.as_flattened());
+        elements += 1;
     }
+    commands.limit_stream(trip, ADDRESSES_MAX as u64, age_max);
+    commands.execute_append(trip, elements);
 }
 
 fn refusal(reply: &Value) -> Option<StoreError> {

@@ -92,9 +92,9 @@ fn while_a_password_changes_the_one_before_it_opens() {
         let warned = || node.witness.saw("took store.password_previous");
         assert_eq!((warned(), node.witness.saw("lost")), (1, 0));
         let reconnect = async || {
-            let connection = node.store.0.reads.state().connection();
+            let connection = node.store.0.ways.reads.state().connection();
             server.command(&["CLIENT", "KILL", "USER", "jeton"]);
-            until(|| node.store.0.reads.state().connection() > connection).await;
+            until(|| node.store.0.ways.reads.state().connection() > connection).await;
             assert_eq!(node.find(records[0].address).await, found(&records[0]));
         };
         // Once more with the same: it was said already.

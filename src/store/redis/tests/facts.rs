@@ -13,6 +13,7 @@ use crate::store::StoreError;
 use crate::store::redis::commands::Commands;
 use crate::store::redis::errors;
 use crate::store::redis::grant_seal::GrantId;
+use crate::store::redis::slot_map::Tag;
 use crate::store::redis::trip::Trip;
 use crate::store::redis::wire::Wire;
 
@@ -53,7 +54,7 @@ impl Client {
 
     async fn mint(&mut self) -> Vec<Value> {
         self.send(|commands, trip| {
-            commands.write_grant(trip, GRANT, &[1; 200], 10_000);
+            commands.write_grant(trip, Tag::default(), GRANT, &[1; 200], 10_000);
             commands.begin_transaction(trip);
             let records: [(&[u8; 8], &[u8]); 2] = [(&[1; 8], &[1; 39]), (&[2; 8], b"\r\n$-1\r\n")];
             commands.write_page(trip, PAGE, records.into_iter(), 5000);
@@ -68,7 +69,7 @@ impl Client {
         self.send(|commands, trip| {
             commands.find_record(trip, &address);
             commands.delete_record(trip, &address);
-            commands.find_grant(trip, GRANT);
+            commands.find_grant(trip, Tag::default(), GRANT);
         })
         .await
     }
@@ -113,9 +114,10 @@ fn a_grants_ttl_is_only_ever_lengthened() {
     on_a_worker(async {
         let server = Server::start();
         let mut client = Client::connect(&server).await;
-        client.send(|commands, trip| commands.write_grant(trip, GRANT, b"x", 50_000)).await;
+        client.send(|commands, trip| commands.write_grant(trip, Tag::default(), GRANT, b"x", 50_000)).await;
         for (ttl_millis, lengthened) in [(90_000, 1), (20_000, 0)] {
-            let replies = client.send(|commands, trip| commands.write_grant(trip, GRANT, b"x", ttl_millis)).await;
+            let replies =
+                client.send(|commands, trip| commands.write_grant(trip, Tag::default(), GRANT, b"x", ttl_millis)).await;
             assert_eq!(replies, [Value::Nil, Value::Int(lengthened)]);
         }
         let Value::Int(left) = server.command(&["PTTL", &server.keys()[0]]) else { panic!("no TTL") };

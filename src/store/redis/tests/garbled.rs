@@ -148,14 +148,14 @@ fn whatever_is_done_to_replies_the_batch_is_an_error_and_the_connection_is_dropp
         for (name, lie) in lies() {
             let records = node.saved(3).await;
             let fresh = node.records(2, &contract::grant(name));
-            let connection = node.store.0.reads.state().connection();
+            let connection = node.store.0.ways.reads.state().connection();
             // A save is never sent again, so what it was told is the answer.
             *middleman.lie.borrow_mut() = Some(Rc::clone(&lie));
             let answer = node.save(&fresh).await;
             assert!(matches!(answer, Err(StoreError::Broken | StoreError::TimedOut)), "save, {name}: {answer:?}");
-            until(|| node.store.is_up() && node.store.0.reads.state().connection() > connection).await;
+            until(|| node.store.is_up() && node.store.0.ways.reads.state().connection() > connection).await;
             // A question is asked again on a new connection, or is an error; it is never answered by the lie.
-            let connection = node.store.0.reads.state().connection();
+            let connection = node.store.0.ways.reads.state().connection();
             *middleman.lie.borrow_mut() = Some(Rc::clone(&lie));
             let answer = node.find(records[1].address).await;
             let all_nil = name == "all nil";
@@ -165,14 +165,14 @@ fn whatever_is_done_to_replies_the_batch_is_an_error_and_the_connection_is_dropp
                 continue;
             }
             assert!(answer == found(&records[1]) || answer.is_err(), "find, {name}: {answer:?}");
-            until(|| node.store.is_up() && node.store.0.reads.state().connection() > connection).await;
-            let connection = node.store.0.reads.state().connection();
+            until(|| node.store.is_up() && node.store.0.ways.reads.state().connection() > connection).await;
+            let connection = node.store.0.ways.reads.state().connection();
             *middleman.lie.borrow_mut() = Some(Rc::clone(&lie));
             let answers = node.store.find(records.iter().map(|new| new.address).collect()).await;
             for (new, answer) in records.iter().zip(&answers) {
                 assert!(*answer == found(new) || answer.is_err(), "find 3, {name}: {answer:?}");
             }
-            until(|| node.store.is_up() && node.store.0.reads.state().connection() > connection).await;
+            until(|| node.store.is_up() && node.store.0.ways.reads.state().connection() > connection).await;
         }
         assert_eq!(middleman.lies.get(), lies().len() * 3 - 1);
     });

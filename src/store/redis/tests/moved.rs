@@ -57,9 +57,9 @@ fn a_server_that_moves_is_followed_and_a_resolver_that_fails_takes_nothing_away(
         assert_eq!(node.find(records[0].address).await, Ok(Lookup::NotFound), "it kept nothing");
 
         name.to(&[address(&other)]);
-        let connection = node.store.0.reads.state().connection();
+        let connection = node.store.0.ways.reads.state().connection();
         one.kill();
-        until(|| node.store.0.reads.state().connection() > connection).await;
+        until(|| node.store.0.ways.reads.state().connection() > connection).await;
         node.saved(1).await;
         assert!(!other.keys().is_empty());
     });
@@ -87,9 +87,9 @@ fn all_addresses_are_tried_until_one_serves() {
         assert!(!primary.keys().is_empty());
         // It is the first from now on.
         let lost = node.witness.saw("lost");
-        let connection = node.store.0.reads.state().connection();
+        let connection = node.store.0.ways.reads.state().connection();
         primary.command(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
-        until(|| node.store.0.reads.state().connection() > connection).await;
+        until(|| node.store.0.ways.reads.state().connection() > connection).await;
         assert_eq!(node.witness.saw("lost"), lost);
     });
 }

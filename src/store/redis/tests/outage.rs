@@ -86,9 +86,9 @@ fn a_connection_that_breaks_while_nothing_is_asked_is_replaced_unseen() {
         let node = open_up(&server).await;
         let records = node.saved(1).await;
         for _ in 0..5 {
-            let connection = node.store.0.reads.state().connection();
+            let connection = node.store.0.ways.reads.state().connection();
             server.command(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
-            until(|| node.store.0.reads.state().connection() > connection).await;
+            until(|| node.store.0.ways.reads.state().connection() > connection).await;
             assert_eq!(node.find(records[0].address).await, found(&records[0]));
         }
         assert_eq!(node.witness.saw("lost"), 0);

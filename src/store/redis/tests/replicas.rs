@@ -104,7 +104,7 @@ fn writes_that_hold_each_other_up_are_answered_all_the_same() {
         let records = node.records(2, &contract::grant("billing"));
         let (saved, deleted) = tokio::join!(node.save(&records[..1]), node.delete(records[1].address));
         assert_eq!((saved, deleted), (Err(StoreError::NotReplicated), Err(StoreError::NotReplicated)));
-        let connection = node.store.0.writes.state().connection();
+        let connection = node.store.0.ways.writes.state().connection();
         assert_eq!(connection, 1, "no connection was given up for it");
         assert_eq!(node.witness.saw("lost"), 0);
     });

@@ -92,10 +92,10 @@ fn a_failover_is_followed_while_both_servers_live() {
         group.until_whole().await;
         let before = node.saved(2).await;
         until(|| group.servers[1].keys().len() == group.servers[0].keys().len()).await;
-        let connection = node.store.0.reads.state().connection();
+        let connection = node.store.0.ways.reads.state().connection();
         assert_eq!(group.sentinel.command(&["SENTINEL", "FAILOVER", "main"]), Value::Okay);
         // The old primary takes itself for one until it is told, some ten seconds later.
-        until(|| node.store.0.reads.state().connection() > connection).await;
+        until(|| node.store.0.ways.reads.state().connection() > connection).await;
         let after = node.records(1, &contract::grant("billing"));
         until_saved(&node, &after).await;
         assert_eq!(node.find(before[0].address).await, found(&before[0]));
@@ -129,12 +129,12 @@ fn the_connection_to_a_former_primary_ends_although_it_is_silent_and_well() {
         name(&one, 1);
         let node = open(options);
         until(|| node.store.is_up()).await;
-        let connection = node.store.0.reads.state().connection();
+        let connection = node.store.0.ways.reads.state().connection();
         name(&one, 2);
         let kept = node.saved(1).await;
-        assert_eq!(node.store.0.reads.state().connection(), connection, "the same primary under a later epoch");
+        assert_eq!(node.store.0.ways.reads.state().connection(), connection, "the same primary under a later epoch");
         name(&other, 3);
-        until(|| node.store.0.reads.state().connection() > connection).await;
+        until(|| node.store.0.ways.reads.state().connection() > connection).await;
         assert_eq!(node.find(kept[0].address).await, Ok(Lookup::NotFound));
         node.saved(1).await;
         assert!(!other.keys().is_empty());

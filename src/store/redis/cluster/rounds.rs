@@ -1,0 +1,184 @@
+//! A batch over many nodes: its operations go to the primaries of their slots, one trip to each node at once, and those that a node sends
+//! elsewhere go there in the next round.
+//!
+//! # Invariants
+//! - **An operation names one key.** So it is executed or redirected whole, and never finds half of its keys on either side of a move.
+//! - **What is sent again was not executed**: a redirect says so, and so a mint may follow one. What nobody answered is sent again only
+//!   where that is harmless.
+//! - **A node that is lost costs its own share**: the others' answers do not wait for it longer than for themselves, which is the
+//!   deadline, and fail for nothing of it.
+
+use std::ops::Range;
+use std::rc::Rc;
+
+use futures_util::future::join_all;
+use redis::Value;
+use tokio::time::Instant;
+
+use super::nodes::{Node, Nodes};
+use super::redirect::Redirect;
+use crate::store::StoreError;
+use crate::store::redis::Inner;
+use crate::store::redis::commands::Commands;
+use crate::store::redis::slot_map::Tag;
+use crate::store::redis::trip::Trip;
+
+/// Redirects in a row that one operation follows: a slot that moves takes two.
+const ROUNDS_MAX: usize = 6;
+
+/// What a batch is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// To know: of a node that is settled, and again where a connection broke.
+    Find,
+    /// To write what was never written: sent again only where it was not executed.
+    Mint,
+    /// To delete: again where a connection broke.
+    Delete,
+    /// To settle a node: replicas are not waited for.
+    Settle,
+}
+
+/// One command, or one transaction, on one key.
+pub(super) trait Operation {
+    /// What its key has in its braces.
+    fn tag(&self) -> Tag;
+    /// Writes its commands, of which the first may stand behind an `ASKING`.
+    fn write(&self, commands: &mut Commands, trip: &mut Trip);
+    /// Takes the replies to them, and whether enough replicas have what they wrote.
+    fn answer(&mut self, replies: &mut [Value], replicated: Result<(), StoreError>);
+    /// Takes why there are none.
+    fn fail(&mut self, error: StoreError);
+}
+
+/// An operation that is to be sent.
+struct Pending {
+    /// Its place.
+    at: usize,
+    /// Where to ask once; else it is who keeps its slot.
+    asked_of: Option<Rc<Node>>,
+}
+
+/// What goes to one node.
+struct Share {
+    node: Rc<Node>,
+    pending: Vec<Pending>,
+    /// The replies to each.
+    replies: Vec<Range<usize>>,
+}
+
+impl Inner<Nodes> {
+    /// Performs operations, in their order on each node.
+    pub(super) async fn perform<O: Operation>(&self, purpose: Purpose, operations: &mut [O], deadline: Instant) {
+        self.retries.earn();
+        let mut may_retry = purpose != Purpose::Mint;
+        let mut pending: Vec<Pending> = (0..operations.len()).map(|at| Pending { at, asked_of: None }).collect();
+        for _ in 0..ROUNDS_MAX {
+            if pending.is_empty() {
+                return;
+            }
+            let mut shares = self.share(operations, std::mem::take(&mut pending));
+            let trips: Vec<Trip> = shares.iter_mut().map(|share| self.encode(purpose, operations, share)).collect();
+            let sent = shares.iter().zip(trips).map(|(share, trip)| self.send(purpose, &share.node, trip, deadline));
+            let answers = join_all(sent).await;
+            let mut broken = false;
+            for (share, answer) in shares.into_iter().zip(answers) {
+                match answer {
+                    Ok(trip) => self.judge(purpose, operations, share, trip, &mut pending),
+                    Err(StoreError::Broken) if may_retry && (broken || self.retries.spend()) => {
+                        broken = true;
+                        pending.extend(share.pending);
+                    }
+                    Err(error) => share.pending.iter().for_each(|one| operations[one.at].fail(error)),
+                }
+            }
+            may_retry &= !broken;
+            pending.sort_unstable_by_key(|one| one.at);
+        }
+        pending.iter().for_each(|one| operations[one.at].fail(StoreError::NotServing));
+    }
+
+    /// Who gets what. What nobody keeps is answered.
+    fn share<O: Operation>(&self, operations: &mut [O], pending: Vec<Pending>) -> Vec<Share> {
+        let mut shares: Vec<Share> = Vec::new();
+        for one in pending {
+            let operation = &mut operations[one.at];
+            let Some(node) = one.asked_of.clone().or_else(|| self.ways.owner(operation.tag())) else {
+                operation.fail(self.ways.nobody());
+                continue;
+            };
+            match shares.iter_mut().find(|share| Rc::ptr_eq(&share.node, &node)) {
+                Some(share) => share.pending.push(one),
+                None => shares.push(Share { node, pending: vec![one], replies: Vec::new() }),
+            }
+        }
+        shares
+    }
+
+    async fn send(&self, purpose: Purpose, to: &Node, trip: Trip, deadline: Instant) -> Result<Trip, StoreError> {
+        let link = if purpose.writes() { &to.writes } else { &to.reads };
+        let trip = link.exchange(trip, deadline).await?;
+        if purpose == Purpose::Find {
+            // Asked only then, since the server may have changed on the way.
+            let patience = if to.unsettled.get() { Instant::now() } else { deadline };
+            let settled = self.until_settled(to.reads.state(), patience).await;
+            to.unsettled.set(settled.is_err());
+            settled?;
+        }
+        Ok(trip)
+    }
+
+    fn encode<O: Operation>(&self, purpose: Purpose, operations: &[O], share: &mut Share) -> Trip {
+        let mut commands = self.commands.borrow_mut();
+        let mut trip = commands.begin();
+        for one in &share.pending {
+            if one.asked_of.is_some() {
+                commands.asking(&mut trip);
+            }
+            let first = trip.expected.len();
+            operations[one.at].write(&mut commands, &mut trip);
+            share.replies.push(first..trip.expected.len());
+        }
+        if purpose.writes() {
+            self.write_wait(&mut commands, &mut trip);
+        }
+        commands.finish(&mut trip);
+        trip
+    }
+
+    fn judge<O: Operation>(
+        &self,
+        purpose: Purpose,
+        operations: &mut [O],
+        share: Share,
+        mut trip: Trip,
+        pending: &mut Vec<Pending>,
+    ) {
+        let replicated = if purpose.writes() { self.take_replicated(&mut trip) } else { Ok(()) };
+        for (one, replies) in share.pending.into_iter().zip(share.replies) {
+            let replies = &mut trip.replies[replies];
+            match replies.iter().find_map(|reply| redirect(reply, &share.node)) {
+                None => operations[one.at].answer(replies, replicated),
+                Some(redirect) => {
+                    let node = self.ways.redirected(&redirect);
+                    pending.push(Pending { at: one.at, asked_of: redirect.once.then_some(node) });
+                }
+            }
+        }
+        self.commands.borrow_mut().recycle(trip);
+    }
+}
+
+impl Purpose {
+    /// Whether it writes what must last.
+    fn writes(self) -> bool {
+        matches!(self, Self::Mint | Self::Delete)
+    }
+}
+
+fn redirect(reply: &Value, of: &Node) -> Option<Redirect> {
+    match reply {
+        Value::ServerError(error) => Redirect::read(error, &of.address),
+        _ => None,
+    }
+}
