@@ -4,7 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
@@ -58,9 +58,21 @@ impl Disk {
         Journal::with_file(&self.path(), &keys(&[1]), &Random::system(), self.clock.clone(), TTL_MAX)
     }
 
+    /// The journal, once nobody has its file. A process that another test starts holds what is open in this one until it is a program
+    /// of its own.
+    fn take(&self) -> Journal {
+        let begun = Instant::now();
+        loop {
+            match self.open() {
+                Err(OpenError::Held(_)) if begun.elapsed() < Duration::from_secs(10) => std::thread::yield_now(),
+                opened => return opened.unwrap(),
+            }
+        }
+    }
+
     /// The journal that a process finds here, and what it counted.
     fn found(&self) -> (usize, JournalFigures) {
-        let figures = self.open().unwrap().figures();
+        let figures = self.take().figures();
         (figures.entries, figures)
     }
 }
@@ -200,14 +212,14 @@ async fn a_restart_forgets_nothing() {
     let disk = Disk::new();
     let revoked = deletions(3);
     for deletion in &revoked {
-        let journal = disk.open().unwrap();
+        let journal = disk.take();
         note(&journal, std::slice::from_ref(deletion)).await;
         // Learnt from another node, and on the disk once somebody waited behind it.
         let other = in_memory(&disk.clock);
         note(&other, &[self::deletion(NOW + 100, 1, "other")]).await;
         journal.learn(&keys(&[1]), &pending(&other), 1);
     }
-    let journal = disk.open().unwrap();
+    let journal = disk.take();
     assert_eq!(journal.len(), 6);
     assert!(revoked.iter().all(|deletion| !believes(&journal, deletion.address)));
     assert!(journal.figures().dropped.iter().all(|(_, count)| *count == 0));
@@ -216,7 +228,7 @@ async fn a_restart_forgets_nothing() {
 #[tokio::test]
 async fn an_end_torn_anywhere_costs_the_torn_entry_alone() {
     let disk = Disk::new();
-    note(&disk.open().unwrap(), &deletions(3)).await;
+    note(&disk.take(), &deletions(3)).await;
     let whole = fs::read(disk.path()).unwrap();
     assert_eq!(whole.len(), 16 + 3 * ENTRY_BYTES);
     for length in 0..=whole.len() {
@@ -225,7 +237,7 @@ async fn an_end_torn_anywhere_costs_the_torn_entry_alone() {
         assert_eq!(entries, length.saturating_sub(16) / ENTRY_BYTES, "cut to {length}");
         assert!(figures.dropped.iter().all(|(_, count)| *count == 0), "cut to {length}");
         // What is written next is found, and what was whole too.
-        note(&disk.open().unwrap(), &deletions(1)).await;
+        note(&disk.take(), &deletions(1)).await;
         assert_eq!(disk.found().0, entries + 1, "cut to {length}");
     }
 }
@@ -233,7 +245,7 @@ async fn an_end_torn_anywhere_costs_the_torn_entry_alone() {
 #[tokio::test]
 async fn damage_is_counted_and_hides_nothing_behind_it() {
     let disk = Disk::new();
-    note(&disk.open().unwrap(), &deletions(5)).await;
+    note(&disk.take(), &deletions(5)).await;
     let mut bytes = fs::read(disk.path()).unwrap();
     bytes[16 + ENTRY_BYTES + 30] ^= 0x40;
     bytes[16 + 3 * ENTRY_BYTES..16 + 4 * ENTRY_BYTES].fill(0);
@@ -245,10 +257,10 @@ async fn damage_is_counted_and_hides_nothing_behind_it() {
 #[tokio::test]
 async fn only_one_process_holds_it_and_only_a_journal_is_taken_for_one() {
     let disk = Disk::new();
-    let journal = disk.open().unwrap();
+    let journal = disk.take();
     assert!(matches!(disk.open(), Err(OpenError::Held(path)) if path == disk.path()));
     drop(journal);
-    disk.open().unwrap();
+    disk.take();
     fs::write(disk.path(), "# notes of somebody\n").unwrap();
     assert!(matches!(disk.open(), Err(OpenError::NoJournal(_))));
     assert_eq!(fs::read(disk.path()).unwrap(), b"# notes of somebody\n", "and is left as it was");
@@ -282,7 +294,7 @@ async fn a_file_that_cannot_be_written_is_told_and_undoes_nothing() {
 #[tokio::test]
 async fn the_dead_are_cleared_away_while_it_is_written() {
     let disk = Disk::new();
-    let journal = disk.open().unwrap();
+    let journal = disk.take();
     let all = deletions(40_000);
     let (short, long): (Vec<_>, Vec<_>) = all.into_iter().enumerate().partition(|(place, _)| place % 10 != 0);
     let long: Vec<Deletion> = long.into_iter().map(|(place, _)| deletion(NOW + 3000, place as u32, "other")).collect();
@@ -292,7 +304,7 @@ async fn the_dead_are_cleared_away_while_it_is_written() {
     let full = fs::metadata(disk.path()).unwrap().len();
     disk.clock.advance(300_000);
     journal.sweep();
-    let began = std::time::Instant::now();
+    let began = Instant::now();
     let mut late = Vec::new();
     // Each write is a chance for a step; what is written meanwhile is not lost.
     while journal.file.as_ref().unwrap().state().compactions() == 0 {
@@ -306,7 +318,7 @@ async fn the_dead_are_cleared_away_while_it_is_written() {
     assert!(!Path::new(&format!("{}.new", disk.path().display())).exists());
     assert!(matches!(disk.open(), Err(OpenError::Held(_))), "the new file is locked as the old one was");
     drop(journal);
-    let journal = disk.open().unwrap();
+    let journal = disk.take();
     assert_eq!(journal.len(), long.len() + late.len() + 1);
     for deletion in long.iter().chain(&late).chain([&after]) {
         assert!(!believes(&journal, deletion.address));
@@ -316,7 +328,7 @@ async fn the_dead_are_cleared_away_while_it_is_written() {
 #[tokio::test]
 async fn what_a_crashed_compaction_left_is_no_hindrance() {
     let disk = Disk::new();
-    note(&disk.open().unwrap(), &deletions(2)).await;
+    note(&disk.take(), &deletions(2)).await;
     let mut left = OpenOptions::new().create(true).append(true).open(format!("{}.new", disk.path().display())).unwrap();
     left.write_all(b"half").unwrap();
     assert_eq!(disk.found().0, 2);

@@ -8,20 +8,20 @@ use crate::store::journal::Journal;
 use crate::store::redis::journal::RedisJournal;
 
 /// What Redis holds of a record, so that it can be put back.
-struct Copy {
+pub(super) struct Copy {
     key: String,
     field: Vec<u8>,
     sealed: Vec<u8>,
 }
 
 impl Copy {
-    fn of(server: &Server, new: &NewRecord) -> Self {
+    pub(super) fn of(server: &Server, new: &NewRecord) -> Self {
         let (key, field) = place(server, new);
         let sealed = server::bytes(server.commands(&[&[b"HGET", key.as_bytes(), &field]]).remove(0));
         Self { key, field, sealed }
     }
 
-    fn put_back(&self, server: &Server) {
+    pub(super) fn put_back(&self, server: &Server) {
         server.commands(&[&[b"HSET", self.key.as_bytes(), &self.field, &self.sealed]]);
     }
 
@@ -140,7 +140,10 @@ fn a_restarted_process_knows_its_file_and_deletes_again() {
         let folder = tempfile::TempDir::new().unwrap();
         let journal = || {
             let keys = Arc::new(contract::keys());
-            Journal::with_file(&folder.path().join("journal"), &keys, &Random::system(), Clock::System, 86_400).unwrap()
+            let path = folder.path().join("journal");
+            // A process that another test starts holds the file until it is a program of its own.
+            let open = || Journal::with_file(&path, &keys, &Random::system(), Clock::System, 86_400).ok();
+            std::iter::from_fn(|| Some(open())).flatten().next().unwrap()
         };
         let a = node_with(&server, journal());
         until(|| a.store.is_up()).await;

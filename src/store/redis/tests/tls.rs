@@ -20,8 +20,13 @@ impl Authority {
 
     /// A certificate and its key.
     fn certify(&self, name: &str) -> (String, String) {
+        self.certify_all(&[name])
+    }
+
+    fn certify_all(&self, names: &[&str]) -> (String, String) {
         let key = KeyPair::generate().unwrap();
-        let certificate = CertificateParams::new([name.to_owned()]).unwrap().signed_by(&key, &self.0).unwrap();
+        let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+        let certificate = CertificateParams::new(names).unwrap().signed_by(&key, &self.0).unwrap();
         (certificate.pem(), key.serialize_pem())
     }
 }
@@ -67,5 +72,60 @@ fn the_contract_holds_over_tls_and_strangers_on_either_side_are_refused() {
             until(|| refused.witness.saw("lost") == 1).await;
             assert!(!refused.store.is_up(), "{:?}", refused.witness);
         }
+    });
+}
+
+/// Files of a server on this address, and what a client believes.
+fn files(authority: &Authority) -> (tempfile::TempDir, Vec<String>, Access) {
+    let folder = tempfile::tempdir().unwrap();
+    let (certificate, key) = authority.certify_all(&["localhost", "127.0.0.1"]);
+    let ca = authority.0.pem();
+    let mut arguments = Vec::new();
+    for (option, pem) in [("--tls-ca-cert-file", &ca), ("--tls-cert-file", &certificate), ("--tls-key-file", &key)] {
+        let path = folder.path().join(option);
+        fs::write(&path, pem).unwrap();
+        arguments.extend([option.to_owned(), path.display().to_string()]);
+    }
+    arguments.extend(["--tls-auth-clients".to_owned(), "no".to_owned()]);
+    let tls = ClientTls::new(TlsFiles { ca: Some(ca.as_bytes()), identity: None }).unwrap();
+    (folder, arguments, Access { tls: Some(tls), ..Access::default() })
+}
+
+fn with_access(url: &str, access: Access) -> RedisOptions {
+    let options = RedisOptions::parse_url(url).unwrap();
+    options.access.store(Arc::new(access));
+    RedisOptions { operation_timeout: PATIENCE / 4, ..options }
+}
+
+#[test]
+fn sentinels_and_the_primary_that_they_name_may_speak_tls() {
+    on_a_worker(async {
+        let (_folder, arguments, access) = files(&Authority::new());
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let primary = Server::start_over_tls(&arguments);
+        let port = server::free_port();
+        let mut lines = format!("tls-port {port}\ntls-replication yes");
+        for pair in arguments.chunks(2) {
+            lines.push_str(&format!("\n{} {}", pair[0].trim_start_matches('-'), pair[1]));
+        }
+        let _sentinel = Server::start_sentinel(&primary, &lines);
+        let node = open(with_access(&format!("rediss+sentinel://localhost:{port}/main"), access));
+        until(|| node.store.is_up()).await;
+        let records = node.saved(1).await;
+        assert_eq!(node.find(records[0].address).await, found(&records[0]));
+    });
+}
+
+#[test]
+fn nodes_of_a_cluster_may_speak_tls() {
+    on_a_worker(async {
+        let (_folder, arguments, access) = files(&Authority::new());
+        let bus = server::free_port().to_string();
+        let mut arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        arguments.extend(["--cluster-enabled", "yes", "--tls-cluster", "yes", "--cluster-port", &bus]);
+        let server = Server::start_over_tls(&arguments);
+        server.command(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]);
+        let node = cluster::Node::open_up(with_access(&format!("rediss+cluster://localhost:{}", server.port), access));
+        node.await.serves().await;
     });
 }
