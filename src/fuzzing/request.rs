@@ -1,6 +1,5 @@
 //! A client's bytes on a connection, as far as they go: whole requests, halves, and what is none.
 
-use std::cell::OnceCell;
 use std::rc::Rc;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -14,7 +13,8 @@ use crate::http::testing::{TestService, limits};
 /// More than any input, and than all answers to one.
 const PIPE_BYTES: usize = 4 * 1024 * 1024;
 
-/// A worker's thread with one service, which all inputs of a thread share.
+/// A worker's thread with one service, which all inputs of a thread share. Leaked: a runtime that ends with its thread's other values
+/// asks for some that are gone already.
 struct Worker {
     runtime: Runtime,
     tasks: LocalSet,
@@ -22,14 +22,14 @@ struct Worker {
 }
 
 thread_local! {
-    static WORKER: OnceCell<Worker> = const { OnceCell::new() };
+    static WORKER: &'static Worker = Box::leak(Box::new(Worker::start()));
 }
 
 /// A connection ends once its client has said all: what was answered is HTTP, no answer is a failure of ours, and none says that a
 /// token is active, since no input holds one.
 pub fn request(bytes: &[u8]) {
     WORKER.with(|worker| {
-        let Worker { runtime, tasks, router } = worker.get_or_init(Worker::start);
+        let Worker { runtime, tasks, router } = worker;
         let answers = tasks.block_on(runtime, async {
             let (mut ours, theirs) = tokio::io::duplex(PIPE_BYTES);
             let serving = tokio::task::spawn_local(connection::serve_unswept(theirs, router.clone()));
