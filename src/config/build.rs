@@ -1,22 +1,21 @@
 //! From raw settings to [`Config`]: the rules that one key's form cannot hold.
 
+mod listeners;
+
 use std::path::{Path, PathBuf};
 
 use super::Dev;
 use super::address::ListenAddress;
 use super::mistake::{Mistake, Origin, Warning};
 use super::options::{
-    AdminOptions, ClientsOptions, Config, KeysOptions, LimitsOptions, LogFormat, LogLevel, LogOptions, LogRequests,
-    PlainHttp, PublicOptions, StoreOptions, StoreTlsOptions, TokensOptions,
+    ClientsOptions, Config, KeysOptions, LimitsOptions, LogFormat, LogLevel, LogOptions, LogRequests, StoreOptions,
+    StoreTlsOptions, TokensOptions,
 };
 use super::settings::{Settings, Value};
 use super::store_url::{self, ParsedStoreUrl, StoreUrl};
-use crate::oauth::metadata::Issuer;
 use crate::oauth::secret::Secret;
 use crate::store::redis::options::Endpoint;
 
-/// The shortest token that opens `/admin/`.
-const ADMIN_TOKEN_CHARS_MIN: usize = 32;
 /// The longest key of a page that Redis keeps in its smallest form, and what of it follows the prefix: `p:` and 12 characters.
 const PAGE_KEY_CHARS_MAX: usize = 30;
 const PAGE_KEY_SUFFIX_CHARS: usize = 14;
@@ -58,67 +57,6 @@ struct Builder<'a> {
 }
 
 impl Builder<'_> {
-    fn issuer(&mut self, plain_http: PlainHttp) -> Option<Issuer> {
-        let Some(text) = self.text("issuer") else {
-            if self.dev.is_none() && self.settings.is_missing("issuer") {
-                let hint = "write the URL by which clients know this service in jeton.toml, JETON_ISSUER or --issuer (or try `serve --dev`)";
-                self.missing("issuer", hint);
-            }
-            return None;
-        };
-        let any = plain_http == PlainHttp::Any;
-        match Issuer::parse(text, any) {
-            Ok(issuer) => {
-                if any && Issuer::parse(text, false).is_err() {
-                    self.warn("issuer", "is plain http on another host than this one: right only where a proxy or mesh protects all of the way");
-                }
-                Some(issuer)
-            }
-            Err(error) => {
-                self.mistake("issuer", error.0);
-                None
-            }
-        }
-    }
-
-    fn public(&mut self) -> PublicOptions {
-        let plain_http =
-            if self.text("public.plain_http") == Some("any") { PlainHttp::Any } else { PlainHttp::Loopback };
-        let listen = self.address("public.listen");
-        if !listen.is_local() && self.dev.is_none() && plain_http == PlainHttp::Loopback {
-            let what = format!(
-                "{listen} is not loopback, and without TLS secrets and tokens would cross the network readable"
-            );
-            let hint = "where a proxy or mesh in front ends TLS say so with public.plain_http = \"any\"";
-            self.mistake_with_hint("public.listen", what, hint);
-        }
-        PublicOptions { listen, workers: self.number("public.workers"), plain_http }
-    }
-
-    fn admin(&mut self, public: &PublicOptions) -> AdminOptions {
-        let listen = self.address("admin.listen");
-        if listen.collides_with(&public.listen) {
-            self.mistake(
-                "admin.listen",
-                format!("{listen} is also the address of public.listen; the two need one each"),
-            );
-        }
-        let token = self.secret("admin.token");
-        let chars = token.as_ref().map_or(usize::MAX, |token| token.expose().len());
-        if chars < ADMIN_TOKEN_CHARS_MIN {
-            let what = format!("the admin token has {chars} characters, {ADMIN_TOKEN_CHARS_MIN} are the least");
-            self.mistake_with_hint("admin.token", what, "`jeton client hash --generate` prints a random one first");
-        }
-        let sendable = |token: &Secret| token.expose().iter().all(u8::is_ascii_graphic);
-        if token.as_ref().is_some_and(|token| !sendable(token)) {
-            self.mistake(
-                "admin.token",
-                "the admin token holds characters that a header cannot carry; use letters and digits",
-            );
-        }
-        AdminOptions { listen, token }
-    }
-
     fn store(&mut self) -> StoreOptions {
         let parsed = self.store_url();
         let prefix = self.text("store.key_prefix").unwrap_or_default().to_owned();
