@@ -40,7 +40,7 @@ fn basic() -> String {
 
 fn client() -> Client {
     Client::new(Registration {
-        secrets: vec![SecretHash::of(&Secret::new(SECRET.as_bytes()))],
+        secrets: vec![SecretHash::of(&Secret::new(SECRET.as_bytes())).into()],
         scope: Scope::parse("invoices:read invoices:write").unwrap(),
         audience: vec!["https://api.example.com".to_owned()],
         ..Registration::new(ClientId::new("billing-worker"))

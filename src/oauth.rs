@@ -5,6 +5,7 @@
 
 pub mod client;
 pub mod client_id;
+pub mod client_secret;
 pub mod credentials;
 pub mod error;
 pub mod form;

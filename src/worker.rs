@@ -16,7 +16,7 @@ use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 use tokio::task::JoinSet;
 
 use crate::actors::Surroundings;
-use crate::actors::authenticator::AuthenticatorHandle;
+use crate::actors::authenticator::{AuthenticatorHandle, AuthenticatorOptions};
 use crate::actors::deadlines::Deadlines;
 use crate::actors::inspector::{InspectorHandle, InspectorOptions};
 use crate::actors::mailbox::Capacity;
@@ -72,8 +72,9 @@ impl House {
             clock: clock.clone(),
             random,
         };
+        let authenticating = AuthenticatorOptions { clock: clock.clone() };
         let inspecting = InspectorOptions { batch_max: BATCH_MAX, clock };
-        let (authenticator, authenticating) = AuthenticatorHandle::start(&around, clients);
+        let (authenticator, authenticating) = AuthenticatorHandle::start(&around, clients, authenticating);
         let (minter, minting) = MinterHandle::start(&around, store.clone(), minting);
         let (inspector, inspecting) = InspectorHandle::start(&around, store.clone(), inspecting);
         let (revoker, revoking) = RevokerHandle::start(&around, store, RevokerOptions { batch_max: BATCH_MAX });

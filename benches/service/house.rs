@@ -126,7 +126,7 @@ fn request(path: &str, client: &str, body: &str) -> String {
 
 fn registration(id: &str, introspection: IntrospectionRight) -> Registration {
     Registration {
-        secrets: vec![SecretHash::of(&Secret::new(SECRET.as_bytes()))],
+        secrets: vec![SecretHash::of(&Secret::new(SECRET.as_bytes())).into()],
         scope: Scope::parse("invoices:read invoices:write").unwrap(),
         audience: vec![AUDIENCE.to_owned()],
         introspection,

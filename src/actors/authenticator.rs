@@ -3,17 +3,22 @@
 //! Invariant: an unknown client costs what a known one does, and no answer tells the two apart; why one was refused is for
 //! metrics and logs alone.
 
+mod coarse_time;
+
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
+use self::coarse_time::CoarseTime;
 use super::mailbox::{Inbox, Mailbox, Reply};
 use super::supervisor::{Actor, Supervised};
 use super::{ActorError, Deadline, Surroundings};
+use crate::clock::Clock;
 use crate::failpoint::{self, FailPoint};
 use crate::oauth::client::{AuthMethod, Client, ClientId, Clients};
+use crate::oauth::client_secret::Matches;
 use crate::oauth::credentials::{PresentedCredentials, PresentedMethod, SecretReading, Unproven};
-use crate::oauth::secret;
+use crate::oauth::time::Timestamp;
 use crate::telemetry::labels::ActorName;
 
 /// Messages that an authenticator takes at once; it waits for nothing between them.
@@ -51,6 +56,8 @@ pub enum RefusalReason {
     UnknownClient,
     /// None of the client's secrets.
     WrongSecret,
+    /// One of the client's secrets, whose time is over.
+    SecretExpired,
     /// The client is disabled.
     ClientDisabled,
     /// Registered for another method (row A14).
@@ -66,16 +73,42 @@ struct Authenticate {
     reply: Reply<Authentication>,
 }
 
+/// What an authenticator works with.
+#[derive(Clone, Debug)]
+pub struct AuthenticatorOptions {
+    /// Where time comes from.
+    pub clock: Clock,
+}
+
 struct Authenticator {
     clients: Arc<ArcSwap<Clients>>,
+    options: AuthenticatorOptions,
+    /// When secrets are used: to the second, so that no request pays for a look at the clock.
+    time: CoarseTime,
+}
+
+/// What a batch is judged by.
+struct Judge<'a> {
+    clients: &'a Clients,
+    clock: &'a Clock,
+    /// When the batch was taken, to the second.
+    used_at: Timestamp,
 }
 
 impl AuthenticatorHandle {
     /// An authenticator in these surroundings, and the task that it is.
-    pub(crate) fn start(around: &Surroundings, clients: Arc<ArcSwap<Clients>>) -> (Self, Supervised) {
+    pub(crate) fn start(
+        around: &Surroundings,
+        clients: Arc<ArcSwap<Clients>>,
+        options: AuthenticatorOptions,
+    ) -> (Self, Supervised) {
         let registry = clients.clone();
-        let (mailbox, task) =
-            around.start(ActorName::Authenticator, move || Authenticator { clients: registry.clone() });
+        let make = move || Authenticator {
+            clients: registry.clone(),
+            time: CoarseTime::of(options.clock.clone()),
+            options: options.clone(),
+        };
+        let (mailbox, task) = around.start(ActorName::Authenticator, make);
         (Self { mailbox, clients }, task)
     }
 
@@ -110,61 +143,69 @@ impl AuthenticatorHandle {
 }
 
 impl Actor<Authenticate> for Authenticator {
-    async fn run(self, inbox: &mut Inbox<Authenticate>) {
+    async fn run(mut self, inbox: &mut Inbox<Authenticate>) {
         while let Some(batch) = inbox.next_batch(BATCH_MAX).await {
             failpoint::reach(FailPoint::Authenticator);
             let clients = self.clients.load();
+            let used_at = self.time.at(inbox.last_taken());
+            let judge = Judge { clients: &clients, clock: &self.options.clock, used_at };
             for Authenticate { presented, reply } in batch {
                 if reply.is_awaited() {
-                    reply.send(Ok(judge(&clients, &presented)));
+                    reply.send(Ok(judge.judge(&presented)));
                 }
             }
         }
     }
 }
 
-fn judge(clients: &Clients, presented: &PresentedCredentials) -> Authentication {
-    match presented {
-        PresentedCredentials::Secret { method, first, second } => {
-            let by_the_rfc = judge_secret(clients, *method, first);
-            match (&by_the_rfc, second) {
-                (Authentication::Refused(_), Some(second)) => match judge_secret(clients, *method, second) {
-                    Authentication::Refused(Refusal {
-                        reason: RefusalReason::UnknownClient | RefusalReason::WrongSecret,
-                        ..
-                    }) => by_the_rfc,
-                    raw => raw,
-                },
-                (Authentication::Proven(_), _) | (_, None) => by_the_rfc,
+impl Judge<'_> {
+    fn judge(&self, presented: &PresentedCredentials) -> Authentication {
+        match presented {
+            PresentedCredentials::Secret { method, first, second } => {
+                let by_the_rfc = self.judge_secret(*method, first);
+                match (&by_the_rfc, second) {
+                    (Authentication::Refused(_), Some(second)) => match self.judge_secret(*method, second) {
+                        Authentication::Refused(Refusal {
+                            reason: RefusalReason::UnknownClient | RefusalReason::WrongSecret,
+                            ..
+                        }) => by_the_rfc,
+                        raw => raw,
+                    },
+                    (Authentication::Proven(_), _) | (_, None) => by_the_rfc,
+                }
             }
+            // A Bearer token is judged by the Inspector; here it proves nothing.
+            PresentedCredentials::Bearer(_) => refused(RefusalReason::Missing, None),
+            PresentedCredentials::Unproven(Unproven::Missing) => refused(RefusalReason::Missing, None),
+            PresentedCredentials::Unproven(Unproven::Malformed) => refused(RefusalReason::Malformed, None),
+            PresentedCredentials::Unproven(Unproven::Unsupported) => refused(RefusalReason::MethodNotRegistered, None),
         }
-        // A Bearer token is judged by the Inspector; here it proves nothing.
-        PresentedCredentials::Bearer(_) => refused(RefusalReason::Missing, None),
-        PresentedCredentials::Unproven(Unproven::Missing) => refused(RefusalReason::Missing, None),
-        PresentedCredentials::Unproven(Unproven::Malformed) => refused(RefusalReason::Malformed, None),
-        PresentedCredentials::Unproven(Unproven::Unsupported) => refused(RefusalReason::MethodNotRegistered, None),
     }
-}
 
-fn judge_secret(clients: &Clients, method: PresentedMethod, reading: &SecretReading) -> Authentication {
-    let client = clients.get(reading.client_id());
-    // Verified first, and against nothing where nobody is registered: the same work whoever is named.
-    let hashes = client.map_or(&[][..], |client| &client.registration().secrets);
-    let proven = secret::verify(reading.secret(), hashes);
-    let Some(client) = client else {
-        return refused(RefusalReason::UnknownClient, None);
-    };
-    let registration = client.registration();
-    let reason = if !proven {
-        RefusalReason::WrongSecret
-    } else if registration.disabled {
-        RefusalReason::ClientDisabled
-    } else if registration.strict_auth_method && !matches_method(registration.auth_method, method) {
-        RefusalReason::MethodNotRegistered
-    } else {
-        return Authentication::Proven(client.clone());
-    };
-    refused(reason, Some(client.id().clone()))
+    fn judge_secret(&self, method: PresentedMethod, reading: &SecretReading) -> Authentication {
+        let client = self.clients.get(reading.client_id());
+        // Verified first, and against nothing where nobody is registered: the same work whoever is named.
+        let secrets = client.map_or(&[][..], |client| &client.registration().secrets);
+        let matches = Matches::of(reading.secret(), secrets);
+        let Some(client) = client else {
+            return refused(RefusalReason::UnknownClient, None);
+        };
+        let registration = client.registration();
+        let now = || Timestamp::from_unix_millis(self.clock.unix_millis());
+        let reason = if !matches.any() {
+            RefusalReason::WrongSecret
+        } else if registration.disabled {
+            RefusalReason::ClientDisabled
+        } else if registration.strict_auth_method && !matches_method(registration.auth_method, method) {
+            RefusalReason::MethodNotRegistered
+        } else if let Some(place) = matches.first_good(secrets, now) {
+            client.secret_uses().note(place, self.used_at);
+            return Authentication::Proven(client.clone());
+        } else {
+            RefusalReason::SecretExpired
+        };
+        refused(reason, Some(client.id().clone()))
+    }
 }
 
 fn matches_method(registered: AuthMethod, presented: PresentedMethod) -> bool {
@@ -177,3 +218,6 @@ fn matches_method(registered: AuthMethod, presented: PresentedMethod) -> bool {
 fn refused(reason: RefusalReason, client_id: Option<ClientId>) -> Authentication {
     Authentication::Refused(Refusal { reason, client_id })
 }
+
+#[cfg(test)]
+mod tests;

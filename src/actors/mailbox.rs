@@ -37,6 +37,8 @@ pub(crate) struct Mailbox<M, T> {
 /// Where an actor takes its messages from.
 pub(crate) struct Inbox<M> {
     queue: Rc<Queue<M>>,
+    /// When the last batch was taken.
+    taken: Instant,
 }
 
 /// A message that is in, or was refused at once; to be awaited. Small, so that whoever holds it is.
@@ -74,7 +76,7 @@ pub(crate) fn mailbox<M: 'static, T: 'static>(
     let asks = Rc::<Asks<T>>::default();
     deadlines.watch(asks.clone());
     deadlines.watch(queue.clone());
-    (Mailbox { queue: queue.clone(), asks, deadlines }, Inbox { queue })
+    (Mailbox { queue: queue.clone(), asks, deadlines }, Inbox { queue, taken: Instant::now() })
 }
 
 impl<M, T> Mailbox<M, T> {
@@ -159,12 +161,18 @@ impl<M> Inbox<M> {
         poll_fn(|cx| self.poll_batch(max, cx)).await
     }
 
+    /// When the last batch was taken: for whoever needs a time and would not look at a clock for it.
+    pub(super) fn last_taken(&self) -> Instant {
+        self.taken
+    }
+
     /// As [`Inbox::next_batch`].
     pub(super) fn poll_batch(&mut self, max: usize, cx: &mut Context<'_>) -> Poll<Option<Vec<M>>> {
-        let queue = &self.queue;
+        let Self { queue, taken } = self;
         let mut waiting = queue.waiting.borrow_mut();
         if !waiting.is_empty() {
             let now = Instant::now();
+            *taken = now;
             let count = waiting.len().min(max);
             queue.metrics.waited(queue.arrivals.borrow_mut().leave(count, now));
             queue.admission.taken(count, max, now);

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
-use super::authenticator::AuthenticatorHandle;
+use super::authenticator::{AuthenticatorHandle, AuthenticatorOptions};
 use super::inspector::{InspectorHandle, InspectorOptions};
 use super::minter::{MinterHandle, MinterOptions};
 use super::revoker::{RevokerHandle, RevokerOptions};
@@ -69,7 +69,8 @@ impl Actors {
         let around = Surroundings { deadlines: Deadlines::default(), metrics, capacity };
         let minting =
             MinterOptions { prefix: "jt".into(), keys, batch_max: 8, clock: clock.clone(), random: Random::system() };
-        let (authenticator, a) = AuthenticatorHandle::start(&around, clients);
+        let (authenticator, a) =
+            AuthenticatorHandle::start(&around, clients, AuthenticatorOptions { clock: clock.clone() });
         let (minter, b) = MinterHandle::start(&around, store.clone(), minting);
         let (inspector, c) = InspectorHandle::start(&around, store.clone(), InspectorOptions { batch_max: 8, clock });
         let (revoker, d) = RevokerHandle::start(&around, store.clone(), RevokerOptions { batch_max: 8 });

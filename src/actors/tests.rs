@@ -1,4 +1,4 @@
-//! The four actors against a store that a test can look into and break.
+//! The actors that use a store against a store that a test can look into and break.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -9,20 +9,16 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio::time::Instant;
 
-use super::authenticator::{Authentication, AuthenticatorHandle, RefusalReason};
 use super::inspector::{Inspection, InspectorHandle, InspectorOptions, Reason};
 use super::minter::{MinterHandle, MinterOptions};
 use super::revoker::{Revocation, RevokerHandle, RevokerOptions};
 use super::{ActorError, Deadline, Surroundings, deadlines::Deadlines, mailbox::Capacity};
 use crate::clock::Clock;
 use crate::failpoint::{FailPoint, on_this_thread};
-use crate::oauth::client::{Client, ClientId, Clients};
-use crate::oauth::credentials::{Endpoint, PresentedCredentials};
-use crate::oauth::form::Form;
+use crate::oauth::client::ClientId;
 use crate::oauth::grant::{Grant, GrantParts};
 use crate::oauth::keys::{KeyId, ServiceKey, ServiceKeys};
 use crate::oauth::scope::Scope;
-use crate::oauth::secret::{Secret, SecretHash};
 use crate::oauth::time::{Lifetime, Timestamp};
 use crate::oauth::token::{Page, Token, TokenAddress, TokenRecord};
 use crate::random::Random;
@@ -232,51 +228,6 @@ async fn only_its_own_client_takes_a_token_back() {
         .await;
 }
 
-fn registry() -> Arc<ArcSwap<Clients>> {
-    let client = |id: &str, change: fn(&mut crate::oauth::client::Registration)| {
-        let mut registration = crate::oauth::client::Registration::new(ClientId::new(id));
-        registration.secrets = vec![SecretHash::of(&Secret::new(b"p%41ss"))];
-        change(&mut registration);
-        Client::new(registration)
-    };
-    Arc::new(ArcSwap::from_pointee(Clients::new([
-        client("good", |_| ()),
-        client("off", |registration| registration.disabled = true),
-        client("strict", |registration| registration.strict_auth_method = true),
-    ])))
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_client_is_proven_by_either_reading_and_refused_for_a_reason() {
-    let house = House::new();
-    let (authenticator, task) = AuthenticatorHandle::start(&house.around, registry());
-    let story = async move {
-        let ask = async |id: &str, secret: &str, basic: bool| {
-            let header = format!("Basic {}", data_encoding::BASE64.encode(format!("{id}:{secret}").as_bytes()));
-            let body = format!("client_id={id}&client_secret={}", secret.replace('%', "%25"));
-            let form = Form::parse(if basic { b"" } else { body.as_bytes() }).unwrap();
-            let headers = basic.then_some(header.as_bytes());
-            let presented = PresentedCredentials::parse(Endpoint::Token, headers.into_iter(), &form).unwrap();
-            match authenticator.authenticate(by(), presented).await.unwrap() {
-                Authentication::Proven(client) => Ok(client.id().as_str().to_string()),
-                Authentication::Refused(refusal) => Err((refusal.reason, refusal.client_id.is_some())),
-            }
-        };
-        let proven = |id: &str| Ok(id.to_string());
-        // Raw, form-encoded, and in the body.
-        assert_eq!(ask("good", "p%41ss", true).await, proven("good"));
-        assert_eq!(ask("good", "p%2541ss", true).await, proven("good"));
-        assert_eq!(ask("good", "p%41ss", false).await, proven("good"));
-        assert_eq!(ask("good", "other", true).await, Err((RefusalReason::WrongSecret, true)));
-        assert_eq!(ask("nobody", "p%41ss", true).await, Err((RefusalReason::UnknownClient, false)));
-        assert_eq!(ask("off", "p%41ss", true).await, Err((RefusalReason::ClientDisabled, true)));
-        assert_eq!(ask("strict", "p%41ss", false).await, Err((RefusalReason::MethodNotRegistered, true)));
-        assert_eq!(ask("strict", "p%41ss", true).await, proven("strict"));
-    };
-    let ((), end) = tokio::join!(story, task);
-    assert_eq!(end, Ok(()));
-}
-
 /// A panic in the middle of a batch: those in it are told that nobody knows, those behind it are answered, at once.
 #[tokio::test(start_paused = true)]
 async fn f23_a_panic_costs_the_batch_in_hand() {
@@ -305,27 +256,6 @@ async fn f23_a_panic_costs_the_batch_in_hand() {
         })
         .await;
     assert_eq!(begun.elapsed(), Duration::ZERO, "nobody waited for a new actor");
-}
-
-#[tokio::test(start_paused = true)]
-async fn f23_nobody_is_called_unproven_by_an_authenticator_that_died() {
-    let house = House::new();
-    let (authenticator, task) = AuthenticatorHandle::start(&house.around, registry());
-    let story = async move {
-        let header = format!("Basic {}", data_encoding::BASE64.encode(b"good:p%41ss"));
-        let ask = || {
-            let form = Form::parse(b"").unwrap();
-            let headers = Some(header.as_bytes());
-            let presented = PresentedCredentials::parse(Endpoint::Token, headers.into_iter(), &form).unwrap();
-            authenticator.authenticate(by(), presented)
-        };
-        on_this_thread::arm(FailPoint::Authenticator);
-        let (a, b) = tokio::join!(ask(), ask());
-        assert_eq!((a.unwrap_err(), b.unwrap_err()), (ActorError::Lost, ActorError::Lost));
-        assert!(matches!(ask().await, Ok(Authentication::Proven(_))));
-    };
-    let ((), end) = tokio::join!(story, task);
-    assert_eq!(end, Ok(()));
 }
 
 /// Who asks an actor that hangs is told in time, though what tells him died before.

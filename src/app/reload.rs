@@ -139,7 +139,10 @@ impl Reload {
             Ok(read) => read,
             Err(mistakes) => return self.failed(ReloadSubject::Clients, &mistakes),
         };
-        self.materials.clients.store(Arc::new(read.clients));
+        let clients = Arc::new(read.clients);
+        let before = self.materials.clients.swap(clients.clone());
+        // After the swap: what was used until then is known, whoever is still judged by the registry of before.
+        clients.inherit(&before);
         warn(&read.warnings);
         let names = |ids: &[ClientId]| {
             let shown: Vec<&str> = ids.iter().take(NAMES_MAX).map(|id| id.as_str()).collect();

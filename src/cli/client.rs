@@ -1,6 +1,9 @@
-//! `jeton client hash`: from a secret to what a clients file keeps of it.
+//! `jeton client`: from a secret to what a clients file keeps of it, and who is registered with a running service.
+
+mod list;
 
 use std::io::{IsTerminal, stdout};
+use std::path::PathBuf;
 
 use clap::Subcommand;
 use data_encoding::BASE64URL_NOPAD;
@@ -8,6 +11,7 @@ use zeroize::Zeroizing;
 
 use super::input;
 use super::output::{Failure, note, print};
+use super::token::Service;
 use crate::oauth::secret::{Secret, SecretHash, check_strength};
 use crate::random::Random;
 
@@ -22,10 +26,29 @@ pub(super) enum Command {
         #[arg(long)]
         generate: bool,
     },
+    /// List the clients of a running service: their secrets, when each ends and when it was last used
+    ///
+    /// It asks the admin listener. Last uses are those that this node has seen since it was started.
+    List {
+        #[command(flatten)]
+        service: Service,
+        /// The file with the token that opens /admin/; `-` for a line of standard input (on a unix socket none is needed)
+        #[arg(long, value_name = "FILE")]
+        token_file: Option<PathBuf>,
+        /// How to show it
+        #[arg(long, value_enum, default_value_t)]
+        format: list::Format,
+    },
 }
 
 pub(super) fn run(command: Command) -> Result<(), Failure> {
-    let Command::Hash { generate } = command;
+    match command {
+        Command::Hash { generate } => hash(generate),
+        Command::List { service, token_file, format } => list::run(&service, token_file.as_deref(), format),
+    }
+}
+
+fn hash(generate: bool) -> Result<(), Failure> {
     if generate {
         let bytes: Zeroizing<[u8; 32]> =
             Zeroizing::new(Random::system().bytes().map_err(|error| Failure::new(error.to_string()))?);

@@ -2,6 +2,7 @@
 
 mod stream;
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -44,7 +45,7 @@ enum Place {
 /// A request.
 #[derive(Debug)]
 pub(super) struct Call {
-    path: &'static str,
+    path: Cow<'static, str>,
     authorization: Option<HeaderValue>,
     form: Option<String>,
 }
@@ -116,13 +117,13 @@ impl std::fmt::Display for Endpoint {
 
 impl Call {
     /// A GET.
-    pub(super) fn get(path: &'static str) -> Self {
-        Self { path, authorization: None, form: None }
+    pub(super) fn get(path: impl Into<Cow<'static, str>>) -> Self {
+        Self { path: path.into(), authorization: None, form: None }
     }
 
     /// A POST of a form.
     pub(super) fn post(path: &'static str, form: String) -> Self {
-        Self { path, authorization: None, form: Some(form) }
+        Self { path: path.into(), authorization: None, form: Some(form) }
     }
 
     /// With an id and a secret by HTTP Basic, both form-encoded first (RFC 6749 section 2.3.1).

@@ -12,7 +12,7 @@ use super::output::{Failure, note, print};
 use crate::oauth::secret::Secret;
 
 const PUBLIC_URL: &str = "http://127.0.0.1:4444";
-const ADMIN_URL: &str = "http://127.0.0.1:4445";
+pub(super) const ADMIN_URL: &str = "http://127.0.0.1:4445";
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Get, introspect and revoke tokens of a running service
@@ -140,7 +140,7 @@ pub(super) fn run(command: Command) -> Result<(), Failure> {
 }
 
 impl Service {
-    fn endpoint(&self, default: &str) -> Result<Endpoint, Failure> {
+    pub(super) fn endpoint(&self, default: &str) -> Result<Endpoint, Failure> {
         let endpoint = Endpoint::parse(self.url.as_deref().unwrap_or(default))?;
         if endpoint.is_readable_by_others() {
             note("warning: without TLS the secret crosses the network readable");
@@ -148,7 +148,7 @@ impl Service {
         Ok(endpoint)
     }
 
-    fn send(&self, call: Call, endpoint: &Endpoint) -> Result<Answer, Failure> {
+    pub(super) fn send(&self, call: Call, endpoint: &Endpoint) -> Result<Answer, Failure> {
         call.send(endpoint, self.ca_file.as_deref(), TIMEOUT)
     }
 }
@@ -205,7 +205,7 @@ impl Token {
 }
 
 /// The answer, if it is one of success; else what the service says, as RFC 6749 section 5.2 has it.
-fn success(answer: Answer) -> Result<Answer, Failure> {
+pub(super) fn success(answer: Answer) -> Result<Answer, Failure> {
     if answer.status == 200 {
         return Ok(answer);
     }

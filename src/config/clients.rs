@@ -6,6 +6,7 @@ mod advice;
 pub mod demo;
 mod members;
 mod registration;
+mod secrets;
 mod source;
 
 use std::collections::{BTreeSet, HashMap};

@@ -99,9 +99,12 @@ impl Notes {
             Endpoint::Token => Outcome::Token(failure.token_outcome()),
             Endpoint::Introspect | Endpoint::AdminIntrospect => Outcome::Introspection(failure.introspection_outcome()),
             Endpoint::Revoke => Outcome::Revocation(failure.revocation_outcome()),
-            Endpoint::Metadata | Endpoint::Alive | Endpoint::Ready | Endpoint::Metrics | Endpoint::Other => {
-                Outcome::Plain
-            }
+            Endpoint::Metadata
+            | Endpoint::Alive
+            | Endpoint::Ready
+            | Endpoint::Metrics
+            | Endpoint::AdminClients
+            | Endpoint::Other => Outcome::Plain,
         };
     }
 

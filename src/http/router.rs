@@ -19,13 +19,14 @@ use tokio::time::Instant;
 use super::activity::{Activity, Order, Timers};
 use super::body::{self, BodyLimits};
 use super::endpoints::metadata::Metadata;
-use super::endpoints::{admin_introspect, health, introspect, revoke, token};
+use super::endpoints::{admin_clients, admin_introspect, health, introspect, revoke, token};
 use super::error::{Failure, HttpError};
 use super::head::Head;
 use super::notes::Notes;
 use super::reply::{self, Reply};
 use super::{PeerIdentity, Reach, Services};
 use crate::failpoint::{self, FailPoint};
+use crate::oauth::time::Timestamp;
 use crate::telemetry::labels::Endpoint;
 
 pub use super::endpoints::metrics::MetricsText;
@@ -50,7 +51,12 @@ pub struct Router {
 #[derive(Debug)]
 enum Door {
     Public,
-    Admin { reach: Reach, metrics: MetricsText },
+    Admin {
+        reach: Reach,
+        metrics: MetricsText,
+        /// When it was opened.
+        since: Timestamp,
+    },
 }
 
 /// What a path leads to.
@@ -64,6 +70,7 @@ enum Route {
     Ready,
     Metrics,
     AdminIntrospect,
+    AdminClients,
 }
 
 impl Router {
@@ -74,7 +81,8 @@ impl Router {
 
     /// The admin listener's paths.
     pub fn admin(services: Services, reach: Reach, metrics: MetricsText) -> Rc<Self> {
-        Self::new(services, Door::Admin { reach, metrics })
+        let since = services.now();
+        Self::new(services, Door::Admin { reach, metrics, since })
     }
 
     fn new(services: Services, door: Door) -> Rc<Self> {
@@ -193,6 +201,9 @@ impl Router {
             (Route::Alive, _) => Ok(health::alive(health)),
             (Route::Ready, _) => Ok(health::ready(health)),
             (Route::Metrics, Door::Admin { metrics, .. }) => Ok(metrics.serve()),
+            (Route::AdminClients, Door::Admin { reach, since, .. }) => {
+                admin_clients::serve(&self.services, *reach, *since, head)
+            }
             _ => Err(HttpError::NotFound.into()),
         }
     }
@@ -204,6 +215,7 @@ impl Router {
             (Door::Public, path) => self.public_route(path),
             (Door::Admin { .. }, "/metrics") => Some(Route::Metrics),
             (Door::Admin { .. }, "/admin/oauth2/introspect") => Some(Route::AdminIntrospect),
+            (Door::Admin { .. }, "/admin/clients") => Some(Route::AdminClients),
             (Door::Admin { .. }, _) => None,
         }
     }
@@ -236,13 +248,14 @@ impl Route {
             Self::Ready => Endpoint::Ready,
             Self::Metrics => Endpoint::Metrics,
             Self::AdminIntrospect => Endpoint::AdminIntrospect,
+            Self::AdminClients => Endpoint::AdminClients,
         }
     }
 
     fn methods(self) -> &'static str {
         match self {
             Self::Token | Self::Introspect | Self::Revoke | Self::AdminIntrospect => POST,
-            Self::Metadata | Self::Alive | Self::Ready | Self::Metrics => GET,
+            Self::Metadata | Self::Alive | Self::Ready | Self::Metrics | Self::AdminClients => GET,
         }
     }
 }

@@ -99,7 +99,7 @@ pub(crate) fn limits() -> Limits {
 
 fn registration(id: &str) -> Registration {
     Registration {
-        secrets: vec![SecretHash::of(&Secret::new(format!("{id}-secret").as_bytes()))],
+        secrets: vec![SecretHash::of(&Secret::new(format!("{id}-secret").as_bytes())).into()],
         scope: Scope::parse("read write").unwrap(),
         audience: vec!["api".into()],
         ..Registration::new(ClientId::new(id))

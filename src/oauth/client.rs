@@ -6,10 +6,10 @@ use foldhash::HashMap;
 use serde_json::{Map, Value};
 
 pub use super::client_id::ClientId;
+use super::client_secret::{ClientSecret, SecretUses};
 use super::error::ProtocolError;
 use super::grant::{Grant, GrantParts};
 use super::scope::Scope;
-use super::secret::SecretHash;
 use super::time::{Lifetime, Timestamp};
 use super::token_request::TokenRequest;
 
@@ -54,8 +54,8 @@ pub struct Registration {
     pub client_id: ClientId,
     /// `client_name`, for people.
     pub client_name: Option<String>,
-    /// Hashes of its secrets; one is enough, several during a rotation; at most four.
-    pub secrets: Vec<SecretHash>,
+    /// Its secrets; one is enough, several during a rotation; at most four.
+    pub secrets: Vec<ClientSecret>,
     /// `token_endpoint_auth_method`.
     pub auth_method: AuthMethod,
     /// Whether `client_secret_basic` and `client_secret_post` are told apart.
@@ -89,6 +89,7 @@ pub struct Registration {
 pub struct Client {
     registration: Registration,
     default_grant: Arc<Grant>,
+    uses: SecretUses,
 }
 
 /// All clients a node knows, at one moment. Replaced as a whole when the registration changes.
@@ -108,7 +109,7 @@ impl Client {
         let default_audience = registration.default_audience.as_ref().unwrap_or(&registration.audience);
         let default_scope = registration.default_scope.as_ref().unwrap_or(&registration.scope);
         let default_grant = registration.grant(default_scope.clone(), default_audience.clone());
-        Self { registration, default_grant }
+        Self { registration, default_grant, uses: SecretUses::default() }
     }
 
     /// What is registered of it.
@@ -119,6 +120,11 @@ impl Client {
     /// Its id.
     pub fn id(&self) -> &ClientId {
         &self.registration.client_id
+    }
+
+    /// When each of its secrets was last used.
+    pub fn secret_uses(&self) -> &SecretUses {
+        &self.uses
     }
 
     /// What a token request of this (authenticated) client gives: RFC 6749 sections 3.3 and 4.4, RFC 8707 section 2.
@@ -260,6 +266,15 @@ impl Clients {
     /// The client with this id.
     pub fn get(&self, id: &str) -> Option<&Arc<Client>> {
         self.by_id.get(id)
+    }
+
+    /// Takes over what `before` knows of the same clients and their secrets beside what is registered.
+    pub fn inherit(&self, before: &Self) {
+        for client in self.by_id.values() {
+            if let Some(known) = before.by_id.get(client.id()) {
+                client.uses.inherit(&client.registration.secrets, &known.uses, &known.registration.secrets);
+            }
+        }
     }
 
     /// How many there are.

@@ -89,18 +89,25 @@ pub fn check_strength(secret: &Secret) -> Result<(), SecretError> {
     if different < DIFFERENT_MIN { Err(SecretError::TooUniform) } else { Ok(()) }
 }
 
-/// Whether `secret` is one of `hashes`. One digest, and always as many comparisons in constant time as a client may have
-/// secrets, so that an unknown client (no hashes) costs what a known one does (A07), and a second secret what the first does.
-pub fn verify(secret: &[u8], hashes: &[SecretHash]) -> bool {
+/// Which of the first four `hashes` are those of `secret`: a bit for each, the lowest for the first. One digest, and always as many
+/// comparisons in constant time as a client may have secrets, so that an unknown client (no hashes) costs what a known one does (A07),
+/// and a second secret what the first does.
+pub fn matching<'a>(secret: &[u8], mut hashes: impl Iterator<Item = &'a SecretHash>) -> u8 {
     const NOBODYS: SecretHash = SecretHash::Sha256([0; 32]);
     let presented = sha256(secret);
-    let mut proven = Choice::from(0);
-    for place in 0..hashes.len().max(SECRETS_MAX) {
-        let SecretHash::Sha256(kept) = hashes.get(place).unwrap_or(&NOBODYS);
-        let registered = Choice::from(u8::from(place < hashes.len()));
-        proven |= difference(kept, &presented).ct_eq(&0) & registered;
+    let mut matching = 0;
+    for place in 0..SECRETS_MAX {
+        let hash = hashes.next();
+        let registered = Choice::from(u8::from(hash.is_some()));
+        let SecretHash::Sha256(kept) = hash.unwrap_or(&NOBODYS);
+        matching |= (difference(kept, &presented).ct_eq(&0) & registered).unwrap_u8() << place;
     }
-    proven.into()
+    matching
+}
+
+/// Whether `secret` is one of `hashes`, of which the first four count.
+pub fn verify(secret: &[u8], hashes: &[SecretHash]) -> bool {
+    matching(secret, hashes.iter()) != 0
 }
 
 /// 0 where the digests are equal. Every bit of both is looked at, eight bytes at a time.

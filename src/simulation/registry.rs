@@ -20,7 +20,7 @@ pub(super) fn keys() -> ServiceKeys {
 
 pub(super) fn clients() -> Clients {
     let registration = |id: &str| Registration {
-        secrets: vec![SecretHash::of(&Secret::new(secret(id).as_bytes()))],
+        secrets: vec![SecretHash::of(&Secret::new(secret(id).as_bytes())).into()],
         scope: Scope::parse("read write").unwrap(),
         audience: vec![format!("https://{id}.example")],
         ..Registration::new(ClientId::new(id))

@@ -39,7 +39,8 @@ label! {
     /// Which endpoint answered.
     Endpoint, "endpoint", {
         Token = "token", Introspect = "introspect", Revoke = "revoke", Metadata = "metadata", Alive = "alive",
-        Ready = "ready", Metrics = "metrics", AdminIntrospect = "admin_introspect", Other = "other",
+        Ready = "ready", Metrics = "metrics", AdminIntrospect = "admin_introspect", AdminClients = "admin_clients",
+        Other = "other",
     }
 }
 

@@ -33,7 +33,7 @@ pub fn registrations() -> Vec<Registration> {
 
 fn plain(id: &str, secret: &str) -> Registration {
     Registration {
-        secrets: vec![SecretHash::of(&Secret::new(secret.as_bytes()))],
+        secrets: vec![SecretHash::of(&Secret::new(secret.as_bytes())).into()],
         ..Registration::new(ClientId::new(id))
     }
 }

@@ -16,12 +16,13 @@ use crate::oauth::introspection::RESERVED_CLAIMS;
 use crate::oauth::time::Timestamp;
 
 /// The members of this release.
-pub(crate) const MEMBERS: [&str; 18] = [
+pub(crate) const MEMBERS: [&str; 19] = [
     "client_id",
     "client_name",
     "client_secret_hash",
     "client_secret_file",
     "client_secret",
+    "client_secrets",
     "token_endpoint_auth_method",
     "scope",
     "default_scope",
@@ -38,7 +39,7 @@ pub(crate) const MEMBERS: [&str; 18] = [
 ];
 
 /// Those that come with later features.
-const LATER: [&str; 11] = [
+const LATER: [&str; 10] = [
     "jwks",
     "jwks_uri",
     "tls_client_auth_subject_dn",
@@ -49,7 +50,6 @@ const LATER: [&str; 11] = [
     "tls_client_certificate_bound_access_tokens",
     "dpop_bound_access_tokens",
     "rate_limit",
-    "client_secrets",
 ];
 
 /// A text and its place.
@@ -85,6 +85,32 @@ impl<'a> Members<'a> {
             });
         }
         Some(Self { document, table, origin, mistakes: RefCell::default() })
+    }
+
+    /// An array of tables that have these members and no other. What is found wrong in one is told to [`Members::take_mistakes_of`].
+    pub(super) fn tables(&self, name: &str, known: &[&str]) -> Vec<Members<'a>> {
+        let Some(value) = self.table.get(name) else { return Vec::new() };
+        let DeValue::Array(array) = value.get_ref() else {
+            return self.wrong(name, value, "an array of tables, as in [{ id = \"one\" }]").unwrap_or_default();
+        };
+        let table = |item: &'a Spanned<DeValue<'a>>| {
+            let DeValue::Table(table) = item.get_ref() else {
+                return self.wrong(name, item, "an array of tables alone");
+            };
+            for other in table.keys().filter(|other| !known.contains(&other.get_ref().as_ref())) {
+                let (text, place) = (other.get_ref().as_ref(), self.place(&other.span()));
+                let mistake = Mistake::new(place, format!("`{name}` has no `{text}`"));
+                self.push(mistake.did_you_mean(closest(text, known.iter().copied())));
+            }
+            let (document, origin) = (self.document, self.place(&item.span()));
+            Some(Members { document, table, origin, mistakes: RefCell::default() })
+        };
+        array.iter().filter_map(table).collect()
+    }
+
+    /// Takes what was found wrong in a table within this one.
+    pub(super) fn take_mistakes_of(&self, inner: Members<'_>) {
+        self.mistakes.borrow_mut().extend(inner.into_mistakes());
     }
 
     /// The mistakes found so far, taken out.

@@ -1,18 +1,14 @@
 //! One client's registration: what each member may hold, and what they may hold together.
 
-use std::path::PathBuf;
-
 use super::members::{Members, Placed};
+use super::secrets::Secrets;
 use super::{ReadClient, ReadFile};
-use crate::config::mistake::{Mistake, Origin, Warning};
-use crate::config::secret_file;
+use crate::config::mistake::Mistake;
 use crate::oauth::client::{AuthMethod, ClientId, IntrospectionRight, Registration};
 use crate::oauth::scope::Scope;
-use crate::oauth::secret::{Secret, SecretHash, check_strength};
 
 const CLIENT_ID_CHARS_MAX: usize = 255;
 const TEXT_BYTES_MAX: usize = 1024;
-const SECRETS_MAX: usize = 4;
 
 /// Reads a client. None where it is mistaken; why stands in `file`.
 pub(super) fn read(members: Members<'_>, ttl_seconds_max: u32, file: &mut ReadFile) -> Option<ReadClient> {
@@ -27,7 +23,7 @@ pub(super) fn read(members: Members<'_>, ttl_seconds_max: u32, file: &mut ReadFi
     let registration = Registration {
         client_id: ClientId::new(&client_id),
         client_name: members.text("client_name").map(|(name, _)| name),
-        secrets: secrets.hashes,
+        secrets: secrets.all,
         auth_method,
         strict_auth_method: members.flag("strict_auth_method"),
         scope,
@@ -89,69 +85,6 @@ fn auth_method(members: &Members<'_>) -> AuthMethod {
     };
     members.push(Mistake::new(origin, format!("`{name}`: {what}")).hint(hint));
     AuthMethod::default()
-}
-
-/// The secrets of one client, as hashes.
-#[derive(Default)]
-struct Secrets {
-    hashes: Vec<SecretHash>,
-    warnings: Vec<Warning>,
-    files: Vec<PathBuf>,
-}
-
-impl Secrets {
-    fn read(&mut self, members: &Members<'_>) {
-        let id = members.peek("client_id").map(|id| format!(" `{id}`")).unwrap_or_default();
-        if !["client_secret_hash", "client_secret_file", "client_secret"].iter().any(|name| members.has_or_nearly(name))
-        {
-            let mistake = Mistake::new(members.origin.clone(), format!("client{id} has no secret to prove who it is"));
-            members.push(mistake.hint("give it `client_secret_hash`; `jeton client hash --generate` makes one"));
-        }
-        for (hash, origin) in members.text_or_texts("client_secret_hash").unwrap_or_default() {
-            match SecretHash::parse(&hash) {
-                Ok(hash) => self.add(members, hash, origin),
-                Err(_) => members.push(
-                    Mistake::new(origin, "`client_secret_hash` is not `$sha256$` and 43 characters of base64url")
-                        .hint("`jeton client hash` makes it of a secret"),
-                ),
-            }
-        }
-        if let Some((path, origin)) = members.path("client_secret_file") {
-            match secret_file::read(&path) {
-                Ok(secret) => self.add_plain(members, &id, &secret, origin),
-                Err(what) => members.mistake(origin, format!("`client_secret_file`: {what}")),
-            }
-            self.files.push(path);
-        }
-        if let Some((secret, origin)) = members.text("client_secret") {
-            if secret.is_empty() {
-                return members.mistake(origin, "`client_secret` is empty");
-            }
-            let what = format!(
-                "the secret of client{id} stands here readable; `jeton client hash` makes a hash to write in its place"
-            );
-            self.warnings.push(Warning::new(origin.clone(), what));
-            self.add_plain(members, &id, &Secret::new(secret.as_bytes()), origin);
-        }
-    }
-
-    fn add_plain(&mut self, members: &Members<'_>, id: &str, secret: &Secret, origin: Origin) {
-        if check_strength(secret).is_err() {
-            let what = format!(
-                "the secret of client{id} could be guessed, and a fast hash does not protect it; `jeton client hash --generate` makes a better one"
-            );
-            self.warnings.push(Warning::new(origin.clone(), what));
-        }
-        self.add(members, SecretHash::of(secret), origin);
-    }
-
-    fn add(&mut self, members: &Members<'_>, hash: SecretHash, origin: Origin) {
-        if self.hashes.len() == SECRETS_MAX {
-            members.mistake(origin, format!("a client has at most {SECRETS_MAX} secrets"));
-        } else {
-            self.hashes.push(hash);
-        }
-    }
 }
 
 fn scopes(members: &Members<'_>) -> (Scope, Option<Scope>) {

@@ -88,6 +88,7 @@ fn outcome(reason: RefusalReason) -> AuthOutcome {
     match reason {
         RefusalReason::UnknownClient => AuthOutcome::UnknownClient,
         RefusalReason::WrongSecret => AuthOutcome::WrongSecret,
+        RefusalReason::SecretExpired => AuthOutcome::SecretExpired,
         RefusalReason::ClientDisabled => AuthOutcome::ClientDisabled,
         RefusalReason::MethodNotRegistered => AuthOutcome::MethodNotRegistered,
         RefusalReason::Malformed => AuthOutcome::Malformed,

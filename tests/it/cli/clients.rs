@@ -1,8 +1,11 @@
-//! `jeton client hash`.
+//! `jeton client hash` and `jeton client list`.
 
-use crate::harness::TestServer;
-use crate::harness::cli::{Call, jeton};
-use crate::harness::clients::hash_of;
+use serde_json::Value;
+
+use crate::harness::cli::{Call, Finished, jeton};
+use crate::harness::clients::{client, fixture, hash_of, secret_of};
+use crate::harness::config::ADMIN_TOKEN;
+use crate::harness::{Request, TestServer, until};
 
 const SECRET: &str = "q7Zk2m_P0x-Yt4Wc8Rb1Nf6Vd3Jh9Gs5La-Ue2Io7Ex";
 
@@ -44,4 +47,76 @@ async fn a_generated_secret_opens_the_door() {
     let text = format!("[[client]]\nclient_id = \"fresh\"\nclient_secret_hash = [\"{hash}\"]\n");
     let server = TestServer::builder().with_clients(&text).start().await;
     server.client("fresh").with_secret(&secret).request_token("").await.expect_token();
+}
+
+async fn list(server: &TestServer, format: &str) -> Finished {
+    let url = format!("http://{}", server.admin);
+    let arguments = ["client", "list", "--url", &url, "--token-file", "-", "--format", format];
+    let call = Call::new(&arguments).stdin(format!("{ADMIN_TOKEN}\n").as_bytes()).within(server.folder());
+    tokio::task::spawn_blocking(|| call.run()).await.unwrap().expect(0)
+}
+
+fn secrets_of(listing: &str, id: &str) -> Value {
+    let listing: Value = serde_json::from_str(listing).unwrap();
+    let client = listing["clients"].as_array().unwrap().iter().find(|client| client["client_id"] == id).cloned();
+    client.unwrap_or_else(|| panic!("no {id} in {listing}"))["client_secrets"].clone()
+}
+
+/// A18: the end of a rotation can be seen, and a reload does not hide it.
+#[tokio::test]
+async fn the_list_shows_when_secrets_end_and_were_last_used() {
+    let server = TestServer::builder().start().await;
+    let before = list(&server, "json").await.stdout;
+    for word in ["$sha256$", &secret_of("ending"), &hash_of(&secret_of("ending"))[8..]] {
+        assert!(!before.contains(word), "a secret in the list: {before}");
+    }
+    let secrets = secrets_of(&before, "ending");
+    assert_eq!(secrets[0]["id"], "2020");
+    assert_eq!((&secrets[0]["expired"], &secrets[0]["expires_at"]), (&true.into(), &"2020-01-01T00:00:00Z".into()));
+    assert_eq!((&secrets[1]["expired"], &secrets[1]["expires_at"]), (&false.into(), &"2098-12-31T23:00:00Z".into()));
+    assert_eq!((&secrets[0]["last_used"], &secrets[1]["last_used"]), (&Value::Null, &Value::Null));
+
+    server.client("ending").request_token("").await.expect_token();
+    let expired = server.client("ending").with_secret(&secret_of("ending, before"));
+    expired.request_token("").await.expect_error(401, "invalid_client");
+    assert!(server.metric("jeton_client_authentications_total", &["outcome=\"secret_expired\""]).await > 0.5);
+    server.write("clients.toml", &format!("{}\n{}", fixture(), client("newcomer", "")));
+    let after = until("the newcomer in the list", async || {
+        let listing = list(&server, "json").await.stdout;
+        listing.contains("newcomer").then_some(listing)
+    })
+    .await;
+    let secrets = secrets_of(&after, "ending");
+    assert_eq!(secrets[0]["last_used"], Value::Null, "an expired secret was not used");
+    assert!(secrets[1]["last_used"].as_str().is_some_and(|used| used.ends_with('Z')), "{secrets}");
+    let table = list(&server, "table").await.stdout;
+    let line = table.lines().find(|line| line.starts_with("disabled ")).expect("a line for `disabled`");
+    assert!(line.contains("client_secret_hash") && line.ends_with('-'), "{line}");
+}
+
+/// Only an operator sees it, and in parts where he asks for parts.
+#[tokio::test]
+async fn the_list_is_for_operators_and_comes_in_pages() {
+    let server = TestServer::builder().start().await;
+    let ask = async |query: &str| {
+        server.send_admin(&Request::get(&format!("/admin/clients{query}")).bearer(ADMIN_TOKEN)).await
+    };
+    server.send_admin(&Request::get("/admin/clients")).await.expect_error(401, "invalid_token");
+    server.send_admin(&Request::get("/admin/clients").bearer("wrong")).await.expect_error(401, "invalid_token");
+    server.get("/admin/clients").await.expect(404);
+    ask("?limit=0").await.expect_error(400, "invalid_request");
+    let (mut seen, mut query) = (Vec::new(), "?limit=3".to_owned());
+    loop {
+        let page = ask(&query).await.expect(200).json().clone();
+        let ids =
+            page["clients"].as_array().unwrap().iter().map(|client| client["client_id"].as_str().unwrap().to_owned());
+        seen.extend(ids);
+        let Some(next) = page["next"].as_str() else { break };
+        query = format!("?limit=3&after={}", crate::harness::request::encode(next));
+    }
+    let all: toml::Table = fixture().parse().unwrap();
+    let mut ids: Vec<&str> =
+        all["client"].as_array().unwrap().iter().map(|client| client["client_id"].as_str().unwrap()).collect();
+    ids.sort_unstable();
+    assert_eq!(seen, ids);
 }

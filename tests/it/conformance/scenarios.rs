@@ -55,7 +55,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         scenario!("H22", http::a_thousand_errors),
         scenario!("A07", authentication::an_unknown_client_looks_like_a_wrong_secret),
         scenario!("A15", registration::public_client),
-        scenario!("A17", authentication::a_disabled_client_looks_like_a_wrong_secret),
+        scenario!("A17", authentication::a_disabled_client_and_an_expired_secret_look_like_a_wrong_secret),
         scenario!("A18", authentication::a_retired_secret),
         scenario!("K11", tokens::only_registered_codes),
         scenario!("K12", tokens::no_two_are_equal),

@@ -47,6 +47,7 @@ pub(crate) fn fixture() -> String {
             hash_of(&secret_of("rotating")),
             hash_of(&secret_of("rotating, once more"))
         ),
+        ending(),
         client_with_secret(ODD_ID, ODD_SECRET, ""),
         client_with_secret("raw", RAW_SECRET, ""),
         client("orders-api", "introspection = [\"https://api.example.com\"]\ngrant_types = []"),
@@ -55,6 +56,16 @@ pub(crate) fn fixture() -> String {
         client("gateway", "introspection = [\"*\"]\naudience = [\"https://as.example\", \"https://api.example.com\"]\nscope = \"introspect\""),
     ]
     .join("\n")
+}
+
+/// A client with a secret that has ended and one that ends in many years.
+fn ending() -> String {
+    let secret = |id: &str, secret: &str, end: &str| {
+        format!("{{ id = \"{id}\", hash = \"{}\", expires_at = \"{end}\" }}", hash_of(&secret_of(secret)))
+    };
+    let old = secret("2020", "ending, before", "2020-01-01T00:00:00Z");
+    let new = secret("2099", "ending", "2099-01-01T00:00:00+01:00");
+    format!("[[client]]\nclient_id = \"ending\"\nclient_secrets = [{old}, {new}]\n")
 }
 
 /// An id and a secret that differ from their form-encoded selves (row A02).

@@ -102,6 +102,9 @@ fn wrong() -> Vec<Row> {
         row("A09", "client_id alone", bare("client_id=billing")).unauthorized(),
         row("A09", "client_secret alone", bare("client_secret=canary")).unauthorized(),
         row("A17", "a disabled client", ask_by("disabled", GRANT)).unauthorized(),
+        row("A17", "an expired secret", Request::form(TOKEN, GRANT).basic("ending", &secret_of("ending, before")))
+            .unauthorized(),
+        row("A17", "the one beside it", ask_by("ending", GRANT)).token(),
     ]
 }
 

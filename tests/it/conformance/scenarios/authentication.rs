@@ -21,11 +21,13 @@ pub(crate) async fn an_unknown_client_looks_like_a_wrong_secret(bench: &Bench) {
     }
 }
 
-pub(crate) async fn a_disabled_client_looks_like_a_wrong_secret(bench: &Bench) {
+pub(crate) async fn a_disabled_client_and_an_expired_secret_look_like_a_wrong_secret(bench: &Bench) {
     let wrong = refused(bench, TOKEN, "billing", WRONG).await;
-    let disabled = refused(bench, TOKEN, "disabled", &secret_of("disabled")).await;
-    assert_eq!(wrong.headers, disabled.headers);
-    assert_eq!(wrong.body, disabled.body);
+    for (id, secret) in [("disabled", "disabled"), ("ending", "ending, before")] {
+        let refused = refused(bench, TOKEN, id, &secret_of(secret)).await;
+        assert_eq!(wrong.headers, refused.headers, "{id}");
+        assert_eq!(wrong.body, refused.body, "{id}");
+    }
 }
 
 /// The old secret ends on every node, within two seconds of the file's change, and nothing else does.

@@ -1,0 +1,163 @@
+//! Who is proven, who is refused and why: through the mailbox, as an endpoint asks.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::*;
+use crate::actors::deadlines::Deadlines;
+use crate::actors::mailbox::Capacity;
+use crate::failpoint::on_this_thread;
+use crate::oauth::client::Registration;
+use crate::oauth::client_secret::ClientSecret;
+use crate::oauth::credentials::Endpoint;
+use crate::oauth::form::Form;
+use crate::oauth::secret::{Secret, SecretHash};
+use crate::telemetry::exporter::Exporter;
+
+const NOW_SECONDS: u64 = 1_800_000_000;
+const SECRET: &[u8] = b"p%41ss";
+
+/// An authenticator with a registry and a clock of its own.
+struct Door {
+    clients: Arc<ArcSwap<Clients>>,
+    clock: Clock,
+    around: Surroundings,
+}
+
+/// Who is let in, or why not and whether the name is known.
+type Answer = Result<String, (RefusalReason, bool)>;
+
+fn registry() -> Clients {
+    let client = |id: &str, change: fn(&mut Registration)| {
+        let mut registration = Registration::new(ClientId::new(id));
+        registration.secrets = vec![SecretHash::of(&Secret::new(SECRET)).into()];
+        change(&mut registration);
+        Client::new(registration)
+    };
+    let secret = |text: &[u8], end: u64| ClientSecret {
+        expires_at: Some(Timestamp::from_unix_seconds(end)),
+        ..SecretHash::of(&Secret::new(text)).into()
+    };
+    let mut rotating = Registration::new(ClientId::new("rotating"));
+    rotating.secrets = vec![secret(b"old", NOW_SECONDS + 60), secret(b"new", NOW_SECONDS + 3600)];
+    Clients::new([
+        client("good", |_| ()),
+        client("off", |registration| registration.disabled = true),
+        client("strict", |registration| registration.strict_auth_method = true),
+        Client::new(rotating),
+    ])
+}
+
+impl Door {
+    fn new() -> Self {
+        Self {
+            clients: Arc::new(ArcSwap::from_pointee(registry())),
+            clock: Clock::simulated(NOW_SECONDS * 1000 + 250),
+            around: Surroundings {
+                deadlines: Deadlines::default(),
+                metrics: Arc::new(Exporter::new("0", "0").register(1)),
+                capacity: Capacity { messages_max: 100, reserved: 10, wait_max: Duration::from_secs(1) },
+            },
+        }
+    }
+
+    async fn within(&self, story: impl AsyncFnOnce(AuthenticatorHandle)) {
+        let options = AuthenticatorOptions { clock: self.clock.clone() };
+        let (authenticator, task) = AuthenticatorHandle::start(&self.around, self.clients.clone(), options);
+        let ((), end) = tokio::join!(story(authenticator), task);
+        assert_eq!(end, Ok(()));
+    }
+}
+
+fn by() -> Deadline {
+    Deadline::after(Instant::now(), Duration::from_secs(1))
+}
+
+fn by_basic(id: &str, secret: &str) -> PresentedCredentials {
+    let header = format!("Basic {}", data_encoding::BASE64.encode(format!("{id}:{secret}").as_bytes()));
+    let form = Form::parse(b"").unwrap();
+    PresentedCredentials::parse(Endpoint::Token, std::iter::once(header.as_bytes()), &form).unwrap()
+}
+
+fn by_post(id: &str, secret: &str) -> PresentedCredentials {
+    let body = format!("client_id={id}&client_secret={}", secret.replace('%', "%25"));
+    let form = Form::parse(body.as_bytes()).unwrap();
+    PresentedCredentials::parse(Endpoint::Token, std::iter::empty(), &form).unwrap()
+}
+
+async fn ask(authenticator: &AuthenticatorHandle, presented: PresentedCredentials) -> Answer {
+    match authenticator.authenticate(by(), presented).await.unwrap() {
+        Authentication::Proven(client) => Ok(client.id().as_str().to_string()),
+        Authentication::Refused(refusal) => Err((refusal.reason, refusal.client_id.is_some())),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_is_proven_by_either_reading_and_refused_for_a_reason() {
+    let door = Door::new();
+    door.within(async |authenticator| {
+        let ask = async |presented| ask(&authenticator, presented).await;
+        let proven = |id: &str| Ok(id.to_string());
+        // Raw, form-encoded, and in the body.
+        assert_eq!(ask(by_basic("good", "p%41ss")).await, proven("good"));
+        assert_eq!(ask(by_basic("good", "p%2541ss")).await, proven("good"));
+        assert_eq!(ask(by_post("good", "p%41ss")).await, proven("good"));
+        assert_eq!(ask(by_basic("good", "other")).await, Err((RefusalReason::WrongSecret, true)));
+        assert_eq!(ask(by_basic("nobody", "p%41ss")).await, Err((RefusalReason::UnknownClient, false)));
+        assert_eq!(ask(by_basic("off", "p%41ss")).await, Err((RefusalReason::ClientDisabled, true)));
+        assert_eq!(ask(by_post("strict", "p%41ss")).await, Err((RefusalReason::MethodNotRegistered, true)));
+        assert_eq!(ask(by_basic("strict", "p%41ss")).await, proven("strict"));
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a17_a18_each_secret_has_its_end_and_its_last_use() {
+    let door = Door::new();
+    door.within(async |authenticator| {
+        let ask = async |secret| ask(&authenticator, by_basic("rotating", secret)).await;
+        let uses = || {
+            let clients = door.clients.load();
+            let uses = clients.get("rotating").unwrap().secret_uses();
+            [0, 1].map(|place| uses.last(place).map(Timestamp::unix_seconds))
+        };
+        assert_eq!(uses(), [None, None]);
+        ask("old").await.unwrap();
+        assert_eq!(uses(), [Some(NOW_SECONDS), None]);
+        door.clock.advance(59_000);
+        tokio::time::advance(Duration::from_secs(59)).await;
+        ask("old").await.unwrap();
+        ask("new").await.unwrap();
+        assert_eq!(uses(), [Some(NOW_SECONDS + 59); 2]);
+        door.clock.advance(1000);
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert_eq!(ask("old").await, Err((RefusalReason::SecretExpired, true)));
+        ask("new").await.unwrap();
+        assert_eq!(
+            uses(),
+            [Some(NOW_SECONDS + 59), Some(NOW_SECONDS + 60)],
+            "a secret that proves nothing is not used"
+        );
+
+        // A reload keeps what is known.
+        let fresh = registry();
+        fresh.inherit(&door.clients.load());
+        door.clients.store(Arc::new(fresh));
+        assert_eq!(uses(), [Some(NOW_SECONDS + 59), Some(NOW_SECONDS + 60)]);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn f23_nobody_is_called_unproven_by_an_authenticator_that_died() {
+    let door = Door::new();
+    door.within(async |authenticator| {
+        let ask = || authenticator.authenticate(by(), by_basic("good", "p%41ss"));
+        on_this_thread::arm(FailPoint::Authenticator);
+        let (a, b) = tokio::join!(ask(), ask());
+        assert_eq!((a.unwrap_err(), b.unwrap_err()), (ActorError::Lost, ActorError::Lost));
+        assert!(matches!(ask().await, Ok(Authentication::Proven(_))));
+    })
+    .await;
+}
