@@ -46,6 +46,7 @@ mod server_info;
 mod serving;
 pub mod slot_map;
 mod sub_keys;
+mod tags;
 pub mod tls;
 mod trip;
 pub mod url;
@@ -75,6 +76,7 @@ use self::replicas::Pair;
 use self::retry::RetryBudget;
 use self::sentinel::SentinelConnector;
 use self::sub_keys::SubKeys;
+use self::tags::Tags;
 use super::observer::{JournalTrouble, StoreObserver};
 use super::open_pages::OpenPages;
 use super::{Deletion, Lookup, NewRecord, StoreError, TokenStore};
@@ -184,7 +186,7 @@ impl RedisStore {
     /// Whether Redis can be reached, as far as is known, and revocations are known to hold there.
     pub fn is_up(&self) -> bool {
         let Links { reads, writes } = &self.0.ways;
-        reads.state().is_settled() && [reads, writes].iter().all(|link| link.state().is_up())
+        self.0.is_settled(reads.state(), Tags::ALL) && [reads, writes].iter().all(|link| link.state().is_up())
     }
 }
 

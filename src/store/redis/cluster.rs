@@ -96,9 +96,9 @@ impl ClusterStore {
         (store, task)
     }
 
-    /// Whether all primaries can be reached, as far as is known.
+    /// Whether all primaries can be reached, as far as is known, and revocations are known to hold there.
     pub fn is_up(&self) -> bool {
-        self.0.ways.all_up()
+        self.0.ways.all_up() && self.0.all_settled()
     }
 }
 

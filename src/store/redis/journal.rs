@@ -6,25 +6,28 @@
 //!
 //! # Invariants
 //! - **No record is believed before its server is settled, nor against the journal**: what waits for that waits within its deadline.
+//!   In a cluster a server is settled tag by tag ([`servers`]).
 //! - **One thread of a process settles at a time**, and one, the first that started, sends and follows.
 //! - **Nothing of it is waited for by a revocation** but the file.
 
+mod servers;
 pub(super) mod settle;
 pub(super) mod stream;
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::rc::{Rc, Weak};
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout_at};
 
+use self::servers::Servers;
 use self::stream::StreamId;
 use super::link::LinkState;
 use super::server_info::ServerId;
+use super::tags::Tags;
 use super::{Inner, Links};
 use crate::clock::Clock;
 use crate::oauth::token::TokenAddress;
@@ -35,27 +38,19 @@ use crate::store::{Deletion, Lookup, StoreError};
 
 /// How often the stream is read, and what failed is tried again.
 pub(super) const TICK: Duration = Duration::from_millis(100);
-/// Servers that are remembered as settled: all primaries of a large cluster, and some that went.
-const SERVERS_MAX: usize = 256;
 
 /// The journal of a process and what its workers share beside it.
 pub struct RedisJournal {
     /// The entries.
     pub entries: Journal,
     servers: Mutex<Servers>,
-    /// Counts those that were settled.
-    settled: watch::Sender<u64>,
+    /// Counts changes of what is settled where.
+    generation: AtomicU64,
+    /// Tells of each.
+    changes: watch::Sender<()>,
     /// Whole readings of the stream.
     readings: AtomicU32,
     led: AtomicBool,
-}
-
-#[derive(Debug, Default)]
-struct Servers {
-    settled: VecDeque<ServerId>,
-    settling: bool,
-    /// How far the stream was read, and where.
-    read: Option<(ServerId, StreamId)>,
 }
 
 /// The right to settle, while it lives.
@@ -67,7 +62,8 @@ impl RedisJournal {
         Self {
             entries,
             servers: Mutex::default(),
-            settled: watch::Sender::new(0),
+            generation: AtomicU64::new(0),
+            changes: watch::Sender::new(()),
             readings: AtomicU32::new(0),
             led: AtomicBool::new(false),
         }
@@ -98,80 +94,119 @@ impl RedisJournal {
         self.readings.fetch_add(1, Ordering::Relaxed) + 1
     }
 
+    /// The number of the last.
+    pub(super) fn reading(&self) -> u32 {
+        self.readings.load(Ordering::Relaxed)
+    }
+
     fn servers(&self) -> MutexGuard<'_, Servers> {
         // What a panic left is whole: each change is one call.
         self.servers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn knows(&self, server: &ServerId) -> bool {
-        self.servers().settled.contains(server)
+    /// Hears of each change of what is settled where from now on.
+    pub(super) fn changes(&self) -> watch::Receiver<()> {
+        self.changes.subscribe()
+    }
+
+    fn changed(&self, servers: MutexGuard<'_, Servers>) {
+        self.generation.fetch_add(1, Ordering::Release);
+        drop(servers);
+        self.changes.send_replace(());
     }
 
     pub(super) fn begin_to_settle(&self) -> Option<Settling<'_>> {
-        let others = std::mem::replace(&mut self.servers().settling, true);
         // Made only where it is ours: its end is the end of the right.
-        (!others).then(|| Settling(self))
+        self.servers().begin().then(|| Settling(self))
     }
 
-    /// A server is settled, by a stream that was read so far on a server, which in a cluster may be another.
-    pub(super) fn has_settled(&self, server: ServerId, stream_of: ServerId, read: StreamId) {
+    /// Begins to settle a server for these tags.
+    pub(super) fn will_settle(&self, server: &ServerId, tags: Tags) {
+        self.servers().will_settle(server.clone(), tags);
+    }
+
+    /// A server is settled for these tags, but for those that were unsettled since that began.
+    pub(super) fn has_settled(&self, server: ServerId, tags: Tags) {
         let mut servers = self.servers();
-        if !servers.settled.contains(&server) {
-            servers.settled.push_back(server);
+        servers.has_settled(server, tags);
+        self.changed(servers);
+    }
+
+    /// These tags went elsewhere: should they come back, others may have undone deletes meanwhile.
+    pub(super) fn has_left(&self, server: &ServerId, tags: Tags) {
+        self.unsettle(tags, |other| other != server);
+    }
+
+    fn unsettle(&self, tags: Tags, stays: impl Fn(&ServerId) -> bool) {
+        let mut servers = self.servers();
+        if servers.unsettle(tags, stays) {
+            self.changed(servers);
         }
-        if servers.settled.len() > SERVERS_MAX {
-            servers.settled.pop_front();
-        }
-        servers.read = Some((stream_of, read));
-        drop(servers);
-        self.settled.send_modify(|count| *count += 1);
     }
 
     /// How far the stream of this server was read; its beginning where another's was.
-    fn read_to(&self, server: &ServerId) -> StreamId {
-        let servers = self.servers();
-        servers.read.as_ref().filter(|(of, _)| of == server).map(|(_, to)| *to).unwrap_or_default()
+    pub(super) fn read_to(&self, server: &ServerId) -> StreamId {
+        self.servers().read_to(server)
     }
 
-    fn has_read(&self, server: &ServerId, to: StreamId) {
-        self.servers().read = Some((server.clone(), to));
+    pub(super) fn has_read(&self, server: ServerId, to: StreamId) {
+        self.servers().has_read(server, to);
+    }
+
+    /// Whether the stream of this server was read whole, and what was missing there is sent.
+    pub(super) fn lists(&self, server: &ServerId) -> bool {
+        self.servers().lists(server)
+    }
+
+    pub(super) fn has_listed(&self, server: ServerId) {
+        self.servers().has_listed(server);
     }
 }
 
 impl Drop for Settling<'_> {
     fn drop(&mut self) {
-        self.0.servers().settling = false;
+        self.0.servers().end();
     }
 }
 
 impl<W> Inner<W> {
     /// Waits until the server of this connection is settled, which as a rule it is.
     pub(super) async fn until_settled(&self, state: &LinkState, deadline: Instant) -> Result<(), StoreError> {
-        if state.is_settled() {
+        if self.is_settled(state, Tags::ALL) {
             return Ok(());
         }
-        let mut settled = self.options.journal.settled.subscribe();
-        while !self.take_up_settled(state) {
-            timeout_at(deadline, settled.changed()).await.ok().and_then(Result::ok).ok_or(StoreError::NotServing)?;
+        let mut changes = self.options.journal.changes();
+        while !self.is_settled(state, Tags::ALL) {
+            timeout_at(deadline, changes.changed()).await.ok().and_then(Result::ok).ok_or(StoreError::NotServing)?;
         }
         Ok(())
     }
 
     /// Tells of what an operator must mend; what passes by itself is told as a store that is lost.
-    pub(super) fn tell(&self, trouble: Option<(JournalTrouble, StoreError)>) {
-        let trouble = trouble.filter(|(_, error)| matches!(error, StoreError::Denied | StoreError::Refused));
+    pub(super) fn tell(&self, troubles: impl IntoIterator<Item = (JournalTrouble, StoreError)>) {
+        let mut troubles = troubles.into_iter();
+        let trouble = troubles.find(|(_, error)| matches!(error, StoreError::Denied | StoreError::Refused));
         if let Some((what, error)) = trouble.filter(|_| self.told.get() != trouble) {
             self.observer.warning(&StoreWarning::Journal(what, error));
         }
         self.told.set(trouble);
     }
 
-    /// Whether the server of this connection is settled, by whomever it was.
-    pub(super) fn take_up_settled(&self, state: &LinkState) -> bool {
-        let settled = state.is_settled() || state.server().is_some_and(|server| self.options.journal.knows(&server));
-        if settled {
-            state.settle();
+    /// Whether the server of this connection is settled for these tags, by whomever it was.
+    pub(super) fn is_settled(&self, state: &LinkState, tags: Tags) -> bool {
+        self.settled(state).contains_all(tags)
+    }
+
+    /// What of the server of this connection is settled.
+    pub(super) fn settled(&self, state: &LinkState) -> Tags {
+        let journal = &self.options.journal;
+        if let Some(settled) = state.settled_at(journal.generation.load(Ordering::Acquire)) {
+            return settled;
         }
+        let servers = journal.servers();
+        let generation = journal.generation.load(Ordering::Acquire);
+        let settled = state.server().map_or(Tags::NONE, |server| servers.settled(&server));
+        state.settle(generation, settled);
         settled
     }
 
@@ -196,6 +231,7 @@ impl<W> Inner<W> {
 pub(super) async fn keep(store: Weak<Inner<Links>>, state: Rc<LinkState>, journal: Arc<RedisJournal>) {
     let leading = journal.lead();
     let leads = leading.is_some();
+    let mut changes = journal.changes();
     while let Some(inner) = store.upgrade() {
         let settled = inner.settle_if_needed().await;
         let kept = match settled {
@@ -209,6 +245,7 @@ pub(super) async fn keep(store: Weak<Inner<Links>>, state: Rc<LinkState>, journa
         tokio::select! {
             biased;
             () = state.greeted() => {}
+            _ = changes.changed(), if settled => {}
             () = journal.entries.pending_grew(), if leads => {}
             () = sleep(TICK), if leads || !settled => {}
         }
@@ -242,17 +279,5 @@ mod tests {
         assert!(journal.begin_to_settle().is_none(), "the one that might not gave the right away");
         drop(first);
         assert!(journal.begin_to_settle().is_some());
-    }
-
-    #[test]
-    fn servers_are_known_by_their_life_and_forgotten_in_the_end() {
-        let journal = RedisJournal::in_memory(60);
-        let server = |run: usize| ServerId { run_id: run.to_string(), replication_id: "r".into() };
-        let read = "7-1".parse().unwrap();
-        journal.has_settled(server(0), server(0), read);
-        assert!(journal.knows(&server(0)) && !journal.knows(&server(1)));
-        assert_eq!((journal.read_to(&server(0)), journal.read_to(&server(1))), (read, StreamId::default()));
-        (1..=SERVERS_MAX).for_each(|run| journal.has_settled(server(run), server(run), read));
-        assert!(!journal.knows(&server(0)) && journal.knows(&server(SERVERS_MAX)));
     }
 }

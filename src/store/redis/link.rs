@@ -10,6 +10,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::server_info::ServerId;
+use super::tags::Tags;
 use super::trip::Trip;
 use crate::store::StoreError;
 
@@ -38,8 +39,8 @@ pub(super) struct LinkState {
     connection: Cell<u64>,
     /// The server that was greeted last.
     server: RefCell<Option<ServerId>>,
-    /// Whether what the journal knows holds there.
-    settled: Cell<bool>,
+    /// Where what the journal knows holds there, as it was found at a generation of the journal's; `None` where it was not looked up.
+    settled: Cell<Option<(u64, Tags)>>,
     greeted: Notify,
 }
 
@@ -62,7 +63,7 @@ impl Link {
             status: Cell::new(Status::Connecting),
             connection: Cell::new(0),
             server: RefCell::new(None),
-            settled: Cell::new(false),
+            settled: Cell::new(None),
             greeted: Notify::new(),
         });
         (Self { trips, state: Rc::clone(&state) }, inbox, state)
@@ -104,7 +105,7 @@ impl LinkState {
     pub(super) fn met(&self, server: ServerId) {
         let mut known = self.server.borrow_mut();
         if known.as_ref() != Some(&server) {
-            self.settled.set(false);
+            self.settled.set(None);
             *known = Some(server);
         }
     }
@@ -114,19 +115,19 @@ impl LinkState {
         let mut known = self.server.borrow_mut();
         if let Some(server) = known.as_mut().filter(|server| server.replication_id != replication_id) {
             replication_id.clone_into(&mut server.replication_id);
-            self.settled.set(false);
+            self.settled.set(None);
             self.greeted.notify_one();
         }
     }
 
-    /// Whether the journal of revocations holds on the server that serves.
-    pub(super) fn is_settled(&self) -> bool {
-        self.settled.get()
+    /// For which tags the journal of revocations holds on the server that serves, if it was looked up in this generation.
+    pub(super) fn settled_at(&self, generation: u64) -> Option<Tags> {
+        self.settled.get().filter(|(at, _)| *at == generation).map(|(_, settled)| settled)
     }
 
-    /// It holds there.
-    pub(super) fn settle(&self) {
-        self.settled.set(true);
+    /// For which it was found to hold there.
+    pub(super) fn settle(&self, generation: u64, settled: Tags) {
+        self.settled.set(Some((generation, settled)));
     }
 
     pub(super) fn is_up(&self) -> bool {

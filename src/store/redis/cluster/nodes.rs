@@ -10,6 +10,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -27,6 +28,7 @@ use crate::store::redis::link::{Link, Status};
 use crate::store::redis::lookout::Lookout;
 use crate::store::redis::options::RedisOptions;
 use crate::store::redis::slot_map::{SlotMap, Tag};
+use crate::store::redis::tags::Tags;
 
 /// With no primary that can be used for so long, all connections are made anew.
 const GIVEN_UP_AFTER: Duration = Duration::from_secs(3);
@@ -46,6 +48,8 @@ pub(super) struct Nodes {
     connections: RefCell<JoinSet<()>>,
     opened: Cell<u64>,
     last_up: Cell<Instant>,
+    /// Somebody waits for a node to be settled.
+    pub(super) unsettled: Rc<Notify>,
 }
 
 /// A primary.
@@ -53,8 +57,10 @@ pub(super) struct Node {
     pub(super) address: Address,
     pub(super) reads: Link,
     pub(super) writes: Link,
-    /// Whether somebody waited in vain for it to be settled: nobody else does, since the answers of others wait with them.
-    pub(super) unsettled: Cell<bool>,
+    /// Tags of slots on their way there, for which others sent us.
+    pub(super) visited: Cell<Tags>,
+    /// Those for which somebody waited in vain for it to be settled: nobody else does, since the answers of others wait with them.
+    pub(super) in_vain: Cell<Tags>,
     /// Tells it from others that were opened before or will be later.
     number: u64,
 }
@@ -94,6 +100,7 @@ impl Nodes {
             connections: RefCell::default(),
             opened: Cell::new(0),
             last_up: Cell::new(Instant::now()),
+            unsettled: Rc::default(),
         }
     }
 
@@ -116,13 +123,45 @@ impl Nodes {
     pub(super) fn adopt(&self, map: &SlotMap) {
         let nodes: Vec<Rc<Node>> = map.primaries.iter().map(|address| self.node(address)).collect();
         let owner = |tag: Tag| map.owner(tag.slot()).map(|at| Rc::clone(&nodes[at]));
-        let owners = Tag::all().map(owner).collect();
+        let owners: Vec<Option<Rc<Node>>> = Tag::all().map(owner).collect();
+        for (tag, owner) in Tag::all().zip(&owners) {
+            self.leave(tag, owner.as_ref());
+        }
         let mut table = self.table.borrow_mut();
         let changes = table.changes + 1;
         // Those that are primaries no more go when this is dropped, and not while the table is held.
         let former = std::mem::replace(&mut *table, Table { nodes, owners, changes });
         drop(table);
         drop(former);
+        self.unsettled.notify_one();
+    }
+
+    /// A tag has another owner from now on. What was settled for it anywhere else is so no more: should it come back, it may have lost
+    /// deletes on its way.
+    fn leave(&self, tag: Tag, owner: Option<&Rc<Node>>) {
+        let before = self.owner(tag);
+        if before.as_ref().map(|node| &node.address) == owner.map(|node| &node.address) {
+            return;
+        }
+        let table = self.table.borrow();
+        let visited = table.nodes.iter().filter(|node| node.visited.get().contains(tag));
+        for node in visited.chain(&before).filter(|node| owner.is_none_or(|owner| owner.address != node.address)) {
+            node.visited.set(node.visited.get().without(tag.into()));
+            if let Some(server) = node.reads.state().server() {
+                self.options.journal.has_left(&server, tag.into());
+            }
+        }
+    }
+
+    /// The tags of a node's slots, and of those on their way there.
+    pub(super) fn tags_of(&self, node: &Rc<Node>) -> (Tags, Tags) {
+        let table = self.table.borrow();
+        let owns = |tag: &Tag| {
+            let owner = table.owners.get(usize::from(tag.0)).and_then(Option::as_ref);
+            owner.is_some_and(|owner| Rc::ptr_eq(owner, node))
+        };
+        let owned: Tags = Tag::all().filter(owns).collect();
+        (owned, node.visited.get().without(owned))
     }
 
     /// Takes up what a node says of a slot, and returns who keeps it.
@@ -132,13 +171,19 @@ impl Nodes {
         if !table.nodes.iter().any(|known| Rc::ptr_eq(known, &node)) {
             table.nodes.push(Rc::clone(&node));
         }
-        if !redirect.once {
-            for tag in Tag::all().filter(|tag| tag.slot() == redirect.slot) {
-                if let Some(owner) = table.owners.get_mut(usize::from(tag.0)) {
-                    *owner = Some(Rc::clone(&node));
-                }
+        drop(table);
+        for tag in Tag::all().filter(|tag| tag.slot() == redirect.slot) {
+            if redirect.once {
+                node.visited.set(node.visited.get().with(tag.into()));
+                continue;
             }
-            table.changes += 1;
+            self.leave(tag, Some(&node));
+            if let Some(owner) = self.table.borrow_mut().owners.get_mut(usize::from(tag.0)) {
+                *owner = Some(Rc::clone(&node));
+            }
+        }
+        if !redirect.once {
+            self.table.borrow_mut().changes += 1;
             self.lookout.miss();
         }
         node
@@ -189,10 +234,10 @@ impl Nodes {
         }
     }
 
-    /// Whether all primaries can be used.
+    /// Whether all primaries are known, and can be used.
     pub(super) fn all_up(&self) -> bool {
         let table = self.table.borrow();
-        !table.owners.is_empty() && table.nodes.iter().all(|node| node.is_up() && node.reads.state().is_settled())
+        !table.owners.is_empty() && table.nodes.iter().all(|node| node.is_up())
     }
 
     fn node(&self, address: &Address) -> Rc<Node> {
@@ -217,7 +262,8 @@ impl Nodes {
             address: address.clone(),
             reads,
             writes,
-            unsettled: Cell::new(false),
+            visited: Cell::default(),
+            in_vain: Cell::default(),
             number: self.opened.get(),
         })
     }

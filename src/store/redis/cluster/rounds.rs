@@ -3,6 +3,7 @@
 //!
 //! # Invariants
 //! - **An operation names one key.** So it is executed or redirected whole, and never finds half of its keys on either side of a move.
+//! - **A record is believed only where its tag is settled**, on the node that showed it, and on the owner too where that sent us elsewhere.
 //! - **What is sent again was not executed**: a redirect says so, and so a mint may follow one. What nobody answered is sent again only
 //!   where that is harmless.
 //! - **A node that is lost costs its own share**: the others' answers do not wait for it longer than for themselves, which is the
@@ -13,7 +14,7 @@ use std::rc::Rc;
 
 use futures_util::future::join_all;
 use redis::Value;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::nodes::{Node, Nodes};
 use super::redirect::Redirect;
@@ -21,6 +22,7 @@ use crate::store::StoreError;
 use crate::store::redis::Inner;
 use crate::store::redis::commands::Commands;
 use crate::store::redis::slot_map::Tag;
+use crate::store::redis::tags::Tags;
 use crate::store::redis::trip::Trip;
 
 /// Redirects in a row that one operation follows: a slot that moves takes two.
@@ -49,14 +51,29 @@ pub(super) trait Operation {
     fn answer(&mut self, replies: &mut [Value], replicated: Result<(), StoreError>);
     /// Takes why there are none.
     fn fail(&mut self, error: StoreError);
+    /// Where it is to go, whoever keeps its slot.
+    fn target(&self) -> Option<Target> {
+        None
+    }
+    /// Another node keeps its slot, for good, than the one that was asked.
+    fn moved(&mut self) {}
+}
+
+/// A node that is asked although it may not be the one that keeps the slot.
+#[derive(Clone)]
+pub(super) struct Target {
+    pub(super) node: Rc<Node>,
+    /// The slot is on its way there: an `ASKING` goes before each command.
+    pub(super) asking: bool,
 }
 
 /// An operation that is to be sent.
 struct Pending {
     /// Its place.
     at: usize,
-    /// Where to ask once; else it is who keeps its slot.
-    asked_of: Option<Rc<Node>>,
+    tag: Tag,
+    /// Where to, if not to who keeps its slot.
+    to: Option<Target>,
 }
 
 /// What goes to one node.
@@ -72,14 +89,15 @@ impl Inner<Nodes> {
     pub(super) async fn perform<O: Operation>(&self, purpose: Purpose, operations: &mut [O], deadline: Instant) {
         self.retries.earn();
         let mut may_retry = purpose != Purpose::Mint;
-        let mut pending: Vec<Pending> = (0..operations.len()).map(|at| Pending { at, asked_of: None }).collect();
+        let first = |(at, operation): (usize, &O)| Pending { at, tag: operation.tag(), to: operation.target() };
+        let mut pending: Vec<Pending> = operations.iter().enumerate().map(first).collect();
         for _ in 0..ROUNDS_MAX {
             if pending.is_empty() {
                 return;
             }
             let mut shares = self.share(operations, std::mem::take(&mut pending));
             let trips: Vec<Trip> = shares.iter_mut().map(|share| self.encode(purpose, operations, share)).collect();
-            let sent = shares.iter().zip(trips).map(|(share, trip)| self.send(purpose, &share.node, trip, deadline));
+            let sent = shares.iter().zip(trips).map(|(share, trip)| self.send(purpose, share, trip, deadline));
             let answers = join_all(sent).await;
             let mut broken = false;
             for (share, answer) in shares.into_iter().zip(answers) {
@@ -102,9 +120,9 @@ impl Inner<Nodes> {
     fn share<O: Operation>(&self, operations: &mut [O], pending: Vec<Pending>) -> Vec<Share> {
         let mut shares: Vec<Share> = Vec::new();
         for one in pending {
-            let operation = &mut operations[one.at];
-            let Some(node) = one.asked_of.clone().or_else(|| self.ways.owner(operation.tag())) else {
-                operation.fail(self.ways.nobody());
+            let asked = one.to.as_ref().map(|to| Rc::clone(&to.node));
+            let Some(node) = asked.or_else(|| self.ways.owner(one.tag)) else {
+                operations[one.at].fail(self.ways.nobody());
                 continue;
             };
             match shares.iter_mut().find(|share| Rc::ptr_eq(&share.node, &node)) {
@@ -115,24 +133,62 @@ impl Inner<Nodes> {
         shares
     }
 
-    async fn send(&self, purpose: Purpose, to: &Node, trip: Trip, deadline: Instant) -> Result<Trip, StoreError> {
+    async fn send(&self, purpose: Purpose, share: &Share, trip: Trip, deadline: Instant) -> Result<Trip, StoreError> {
+        let to = &share.node;
         let link = if purpose.writes() { &to.writes } else { &to.reads };
         let trip = link.exchange(trip, deadline).await?;
         if purpose == Purpose::Find {
             // Asked only then, since the server may have changed on the way.
-            let patience = if to.unsettled.get() { Instant::now() } else { deadline };
-            let settled = self.until_settled(to.reads.state(), patience).await;
-            to.unsettled.set(settled.is_err());
-            settled?;
+            self.until_believed(share, deadline).await;
         }
         Ok(trip)
+    }
+
+    /// Waits until all that a share asks about is settled, or is asked elsewhere. In vain where nobody waits any more.
+    async fn until_believed(&self, share: &Share, deadline: Instant) {
+        let doubted = || -> Tags {
+            let doubted =
+                share.pending.iter().filter(|one| !self.believes(share, one) && !self.went_elsewhere(share, one));
+            doubted.map(|one| one.tag).collect()
+        };
+        let in_vain = &share.node.in_vain;
+        let mut changes = None;
+        loop {
+            let doubted = doubted();
+            if in_vain.get() != Tags::NONE || doubted != Tags::NONE {
+                in_vain.set(in_vain.get().without(share.tags().without(doubted)));
+            }
+            if doubted == Tags::NONE || in_vain.get().contains_all(doubted) {
+                return;
+            }
+            let Some(changes) = &mut changes else {
+                changes = Some(self.options.journal.changes());
+                self.ways.unsettled.notify_one();
+                continue;
+            };
+            if !matches!(timeout_at(deadline, changes.changed()).await, Ok(Ok(()))) {
+                in_vain.set(in_vain.get().with(doubted));
+                return;
+            }
+        }
+    }
+
+    fn believes(&self, share: &Share, one: &Pending) -> bool {
+        let settled = |node: &Node| self.is_settled(node.reads.state(), one.tag.into());
+        let sent_on = one.to.as_ref().is_some_and(|to| to.asking);
+        settled(&share.node) && (!sent_on || self.ways.owner(one.tag).is_none_or(|owner| settled(&owner)))
+    }
+
+    /// Whether its slot has come to be kept by another node than the one that was asked as its keeper.
+    fn went_elsewhere(&self, share: &Share, one: &Pending) -> bool {
+        one.to.is_none() && self.ways.owner(one.tag).is_some_and(|owner| !Rc::ptr_eq(&owner, &share.node))
     }
 
     fn encode<O: Operation>(&self, purpose: Purpose, operations: &[O], share: &mut Share) -> Trip {
         let mut commands = self.commands.borrow_mut();
         let mut trip = commands.begin();
         for one in &share.pending {
-            if one.asked_of.is_some() {
+            if one.to.as_ref().is_some_and(|to| to.asking) {
                 commands.asking(&mut trip);
             }
             let first = trip.expected.len();
@@ -150,22 +206,34 @@ impl Inner<Nodes> {
         &self,
         purpose: Purpose,
         operations: &mut [O],
-        share: Share,
+        mut share: Share,
         mut trip: Trip,
         pending: &mut Vec<Pending>,
     ) {
         let replicated = if purpose.writes() { self.take_replicated(&mut trip) } else { Ok(()) };
-        for (one, replies) in share.pending.into_iter().zip(share.replies) {
+        for (one, replies) in std::mem::take(&mut share.pending).into_iter().zip(std::mem::take(&mut share.replies)) {
             let replies = &mut trip.replies[replies];
-            match replies.iter().find_map(|reply| redirect(reply, &share.node)) {
-                None => operations[one.at].answer(replies, replicated),
-                Some(redirect) => {
-                    let node = self.ways.redirected(&redirect);
-                    pending.push(Pending { at: one.at, asked_of: redirect.once.then_some(node) });
+            if let Some(redirect) = replies.iter().find_map(|reply| redirect(reply, &share.node)) {
+                let node = self.ways.redirected(&redirect);
+                if !redirect.once {
+                    operations[one.at].moved();
                 }
+                pending.push(Pending { to: redirect.once.then_some(Target { node, asking: true }), ..one });
+            } else if purpose != Purpose::Find || self.believes(&share, &one) {
+                operations[one.at].answer(replies, replicated);
+            } else if self.went_elsewhere(&share, &one) {
+                pending.push(one);
+            } else {
+                operations[one.at].fail(StoreError::NotServing);
             }
         }
         self.commands.borrow_mut().recycle(trip);
+    }
+}
+
+impl Share {
+    fn tags(&self) -> Tags {
+        self.pending.iter().map(|one| one.tag).collect()
     }
 }
 

@@ -4,6 +4,7 @@ use redis::Value;
 use tokio::time::Instant;
 
 use super::super::server_info::ServerId;
+use super::super::tags::Tags;
 use super::super::{Inner, Links, errors};
 use super::stream::StreamId;
 use crate::oauth::token::Page;
@@ -17,19 +18,20 @@ impl Inner<Links> {
     /// Settles the server of this worker's connection unless it is, or somebody else is at it. Returns whether it is settled now.
     pub(super) async fn settle_if_needed(&self) -> Result<bool, StoreError> {
         let state = self.ways.reads.state();
-        if self.take_up_settled(state) {
+        if self.is_settled(state, Tags::ALL) {
             return Ok(true);
         }
         let Some(server) = state.server().filter(|_| state.is_up()) else { return Ok(false) };
         let Some(_settling) = self.options.journal.begin_to_settle() else { return Ok(false) };
         self.settle(server).await?;
-        Ok(self.take_up_settled(state))
+        Ok(self.is_settled(state, Tags::ALL))
     }
 
     async fn settle(&self, server: ServerId) -> Result<(), StoreError> {
         let journal = &self.options.journal;
         let state = self.ways.reads.state();
         let connection = state.connection();
+        journal.will_settle(&server, Tags::ALL);
         let reading = journal.next_reading();
         let read = self.read_stream(StreamId::default(), reading).await?;
         self.delete_again().await?;
@@ -37,7 +39,8 @@ impl Inner<Links> {
         if state.connection() != connection || state.server().as_ref() != Some(&server) {
             return Err(StoreError::NotServing);
         }
-        journal.has_settled(server.clone(), server, read);
+        journal.has_read(server.clone(), read);
+        journal.has_settled(server, Tags::ALL);
         journal.entries.send_unlisted(&self.keys.load_full(), reading);
         Ok(())
     }

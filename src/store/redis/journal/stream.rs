@@ -72,7 +72,7 @@ where
         let reading = journal.readings.load(Ordering::Relaxed);
         let to = self.read_stream(journal.read_to(&server), reading).await?;
         if self.keeper().as_ref() == Some(&server) {
-            journal.has_read(&server, to);
+            journal.has_read(server, to);
         }
         while self.send_pending(to).await? {}
         Ok(())

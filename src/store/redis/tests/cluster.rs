@@ -1,6 +1,7 @@
 //! The store in a cluster: the contract, slots that move, primaries that are lost.
 
 mod servers;
+mod settling;
 
 use std::collections::BTreeMap;
 

@@ -25,7 +25,16 @@ impl Copy {
         server.commands(&[&[b"HSET", self.key.as_bytes(), &self.field, &self.sealed]]);
     }
 
-    fn is_there(&self, server: &Server) -> bool {
+    /// Where the slot is on its way there.
+    pub(super) fn put_back_asking(&self, server: &Server) {
+        server.commands(&[&[b"ASKING"], &[b"HSET", self.key.as_bytes(), &self.field, &self.sealed]]);
+    }
+
+    pub(super) fn is_there_asking(&self, server: &Server) -> bool {
+        server.commands(&[&[b"ASKING"], &[b"HEXISTS", self.key.as_bytes(), &self.field]])[1] == Value::Int(1)
+    }
+
+    pub(super) fn is_there(&self, server: &Server) -> bool {
         server.commands(&[&[b"HEXISTS", self.key.as_bytes(), &self.field]]) == [Value::Int(1)]
     }
 }

@@ -8,7 +8,7 @@ use std::time::Instant;
 use redis::Value;
 
 use super::super::server::bytes;
-use super::super::*;
+use super::super::{Duration, PATIENCE, RedisOptions, Server, server};
 use crate::store::redis::slot_map::Tag;
 
 const SLOTS: usize = 16_384;
@@ -22,12 +22,7 @@ impl Cluster {
     }
 
     pub(super) fn start_with(primaries: usize, arguments: &[&str]) -> Self {
-        let start = |_| {
-            let bus = server::free_port().to_string();
-            let member = ["--cluster-enabled", "yes", "--cluster-port", &bus, "--cluster-require-full-coverage", "no"];
-            (Server::start_with(&[&member, arguments].concat()), bus)
-        };
-        let started: Vec<(Server, String)> = (0..primaries).map(start).collect();
+        let started: Vec<(Server, String)> = (0..primaries).map(|_| start_node(arguments)).collect();
         for (at, (server, _)) in started.iter().enumerate() {
             let (first, behind) = (SLOTS * at / primaries, SLOTS * (at + 1) / primaries);
             server.command(&["CLUSTER", "SET-CONFIG-EPOCH", &(at + 1).to_string()]);
@@ -36,13 +31,20 @@ impl Cluster {
             server.command(&["CLUSTER", "MEET", "127.0.0.1", &other.port.to_string(), bus]);
         }
         let cluster = Self(started.into_iter().map(|(server, _)| server).collect());
-        let begun = Instant::now();
         let is_whole = |info: String| info.contains("cluster_state:ok") && info.contains("cluster_slots_ok:16384");
-        while !cluster.0.iter().all(|server| is_whole(info(server))) {
-            assert!(begun.elapsed() < PATIENCE, "no cluster comes about");
-            sleep(Duration::from_millis(2));
-        }
+        until(|| cluster.0.iter().all(|server| is_whole(info(server))));
         cluster
+    }
+
+    /// Another node, which follows a primary and has what that has.
+    pub(super) fn add_replica(&mut self, of: usize) {
+        let (replica, bus) = start_node(&["--repl-diskless-sync-delay", "0"]);
+        self.0[of].command(&["CLUSTER", "MEET", "127.0.0.1", &replica.port.to_string(), &bus]);
+        let id = self.id(of);
+        until(|| replica.command(&["CLUSTER", "REPLICATE", &id]) == Value::Okay);
+        let follows = || String::from_utf8(bytes(replica.command(&["INFO", "replication"]))).unwrap();
+        until(|| follows().contains("master_link_status:up"));
+        self.0.push(replica);
     }
 
     pub(super) fn options(&self) -> RedisOptions {
@@ -57,6 +59,13 @@ impl Cluster {
     /// Which server keeps a tag by the slots as they were at the start.
     pub(super) fn first_owner(&self, tag: Tag) -> usize {
         (0..self.0.len()).find(|at| usize::from(tag.slot()) < SLOTS * (at + 1) / self.0.len()).unwrap()
+    }
+
+    /// Whether a server knows that another is a primary with slots.
+    pub(super) fn knows_primary(&self, at: usize, other: usize) -> bool {
+        let nodes = String::from_utf8(bytes(self.0[at].command(&["CLUSTER", "NODES"]))).unwrap();
+        let id = self.id(other);
+        nodes.lines().any(|line| line.starts_with(&id) && line.contains("master") && line.split(' ').count() > 8)
     }
 
     pub(super) fn set_slot(&self, at: usize, slot: u16, words: &[&str]) {
@@ -86,6 +95,20 @@ impl Cluster {
     pub(super) fn end_the_move(&self, slot: u16, from: usize, to: usize) {
         let id = self.id(to);
         [to, from].into_iter().for_each(|at| self.set_slot(at, slot, &["NODE", &id]));
+    }
+}
+
+fn start_node(arguments: &[&str]) -> (Server, String) {
+    let bus = server::free_port().to_string();
+    let member = ["--cluster-enabled", "yes", "--cluster-port", &bus, "--cluster-require-full-coverage", "no"];
+    (Server::start_with(&[&member, arguments].concat()), bus)
+}
+
+fn until(holds: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < PATIENCE, "it never comes to hold");
+        sleep(Duration::from_millis(2));
     }
 }
 
