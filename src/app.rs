@@ -3,6 +3,7 @@
 //! The main thread holds the listeners, the admin endpoints and what is done by the clock; each worker is a thread with a house
 //! of its own.
 
+mod certificates;
 mod reload;
 mod shutdown;
 mod start;
@@ -27,11 +28,12 @@ use crate::actors::supervisor::Crash;
 use crate::config::options::LogFormat;
 use crate::config::{ListenAddress, Loaded};
 use crate::http::Reach;
-use crate::http::acceptor::{self, ConnectionLimits};
+use crate::http::acceptor::{self, Accepting, ConnectionLimits};
 use crate::http::connections::{self, WorkerQueue};
 use crate::http::listener::Listener;
 use crate::http::open_files;
 use crate::http::router::{MetricsText, Router};
+use crate::http::tls::ServerTls;
 use crate::http::{Services, Shared};
 use crate::oauth::metadata::Issuer;
 use crate::telemetry::exporter::Exporter;
@@ -53,6 +55,8 @@ const REVISION: &str = match option_env!("JETON_REVISION") {
 pub struct Listening {
     /// The public listener, with the port that the system chose for port 0.
     pub public: ListenAddress,
+    /// Whether TLS is spoken there.
+    pub public_tls: bool,
     /// The admin listener, likewise.
     pub admin: ListenAddress,
     /// The issuer, which with `--dev` follows from the public address.
@@ -116,11 +120,12 @@ async fn serve(mut loaded: Loaded, logging: Logging, listening: impl FnOnce(&Lis
     start::log(&loaded, &listens, &materials);
     let shared = materials.shared.clone();
     let mut workers = Workers::start(shared.health.workers() - 1, &materials)?;
+    let tls = materials.tls.clone();
     let mut house = materials.open_house(true);
     let mut upkeep = Upkeep::new(&materials, exporter.clone(), workers.loads.clone(), logging.queue);
     house.keep_alive("upkeep", async move || upkeep.run().await);
-    house.keep("admin listener", admin(sockets.admin, sockets.reach, &house.services, exporter));
-    let (stop, accepting) = accept_public(sockets.public, &shared, std::mem::take(&mut workers.queues));
+    house.keep("admin listener", admin(sockets.admin, sockets.reach, tls.admin, &house.services, exporter));
+    let (stop, accepting) = accept_public(sockets.public, tls.public, &shared, std::mem::take(&mut workers.queues));
     let mut accepting = Box::pin(accepting);
 
     let (hang_up, hang_ups) = sync_channel(1);
@@ -151,6 +156,7 @@ async fn serve(mut loaded: Loaded, logging: Logging, listening: impl FnOnce(&Lis
 /// Accepts clients and hands them to the workers, until the closure is called and the backlog is empty.
 fn accept_public(
     listener: Listener,
+    tls: Option<ServerTls>,
     shared: &Shared,
     queues: Vec<WorkerQueue>,
 ) -> (impl FnOnce() + use<>, impl Future<Output = io::Result<()>> + use<>) {
@@ -161,7 +167,8 @@ fn accept_public(
     };
     let stopped = async { drop(stopped.await) };
     let metrics = shared.metrics.clone();
-    let accepting = acceptor::accept(listener, labels::Listener::Public, limits, metrics, queues, stopped);
+    let accepting = Accepting { listener, label: labels::Listener::Public, tls, limits };
+    let accepting = acceptor::accept(accepting, metrics, queues, stopped);
     (move || drop(stop), accepting)
 }
 
@@ -169,6 +176,7 @@ fn accept_public(
 fn admin(
     listener: Listener,
     reach: Reach,
+    tls: Option<ServerTls>,
     services: &Services,
     exporter: Exporter,
 ) -> impl Future<Output = ()> + use<> {
@@ -177,7 +185,8 @@ fn admin(
     let (queue, inbox) = connections::queue();
     let metrics = services.shared.metrics.clone();
     let for_ever = std::future::pending();
-    let accepting = acceptor::accept(listener, labels::Listener::Admin, limits, metrics, vec![queue], for_ever);
+    let accepting = Accepting { listener, label: labels::Listener::Admin, tls, limits };
+    let accepting = acceptor::accept(accepting, metrics, vec![queue], for_ever);
     async move {
         let (accepted, ()) = tokio::join!(accepting, connections::serve(router, inbox));
         if let Err(error) = accepted {

@@ -9,6 +9,7 @@
 
 pub mod address;
 mod build;
+pub mod certificates;
 pub mod clients;
 mod document;
 pub mod environment;
@@ -30,6 +31,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use self::address::ListenAddress;
+pub use self::certificates::Certificates;
 pub use self::clients::{ClientsRead, ClientsSource};
 pub use self::flags::Flags;
 pub use self::mistake::{Mistake, Origin, Warning};
@@ -90,6 +92,8 @@ pub struct Loaded {
     pub sources: Sources,
     /// The keys of the file, or those made just now.
     pub keys: Arc<ServiceKeys>,
+    /// What the listeners show.
+    pub certificates: Certificates,
     /// The clients, as of now.
     pub clients: ClientsRead,
     /// Where the clients come from, for reloads.
@@ -186,12 +190,14 @@ impl Effective {
         show::all(&self.settings)
     }
 
-    /// The configuration file, every file that an option's value stands in, readable or not, and those of `[store.tls]`.
+    /// The configuration file, every file that an option's value stands in, readable or not, and those of TLS.
     pub fn files(&self) -> Vec<PathBuf> {
         let tls = &self.config.store.tls;
-        let certificates = [&tls.ca_file, &tls.certificate_file, &tls.private_key_file].into_iter().flatten();
+        let of_store = [&tls.ca_file, &tls.certificate_file, &tls.private_key_file].into_iter().flatten();
+        let of_listeners = [&self.config.public.tls, &self.config.admin.tls].into_iter().flatten();
+        let of_listeners = of_listeners.flat_map(|tls| [&tls.certificate_file, &tls.private_key_file]);
         let values = self.settings.files().map(Path::to_path_buf);
-        self.file.iter().cloned().chain(values).chain(certificates.cloned()).collect()
+        self.file.iter().cloned().chain(values).chain(of_store.chain(of_listeners).cloned()).collect()
     }
 }
 
@@ -217,6 +223,9 @@ pub fn load(sources: Sources, random: &Random, now: Timestamp) -> Result<Loaded,
         None => made_at_start(random, now).map(|keys| (keys, Vec::new())),
     };
     let keys = keys.map_err(|found| mistakes.extend(found)).ok();
+    let (certificates, of_certificates) = effective.certificates();
+    mistakes.extend(of_certificates);
+    warnings.extend(effective.expired(&certificates, now));
 
     match (clients, keys) {
         (Some((clients_source, clients)), Some((keys, of_keys))) if mistakes.is_empty() => {
@@ -226,7 +235,7 @@ pub fn load(sources: Sources, random: &Random, now: Timestamp) -> Result<Loaded,
             watched.clients.watch(clients_source.watched_paths());
             let (config, dev) = (effective.config, sources.dev);
             let keys = Arc::new(keys);
-            Ok(Loaded { config, dev, sources, keys, clients, clients_source, warnings, watched })
+            Ok(Loaded { config, dev, sources, keys, certificates, clients, clients_source, warnings, watched })
         }
         _ => {
             mistakes.sort();

@@ -25,9 +25,11 @@ pub(crate) mod notes;
 pub mod open_files;
 pub(crate) mod reply;
 pub mod router;
+mod secured;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod testing;
 pub(crate) mod ticket;
+pub mod tls;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -121,6 +123,8 @@ pub struct Limits {
     pub header_timeout: Duration,
     /// A body, in all.
     pub body_timeout: Duration,
+    /// A TLS handshake, from accept.
+    pub handshake_timeout: Duration,
     /// Before and between requests.
     pub idle_timeout: Duration,
     /// Age after which a connection is asked to close; zero: never.
@@ -134,6 +138,8 @@ pub struct PeerIdentity {
     pub source: Option<IpAddr>,
     /// The certificate that it proved in the TLS handshake (DER); `None` without TLS.
     pub certificate: Option<Arc<[u8]>>,
+    /// It speaks plain HTTP where TLS is spoken: nothing that it sends is looked at.
+    pub plain_on_tls: bool,
 }
 
 /// How far the admin listener reaches; decides what guards `/admin/`.
@@ -141,8 +147,8 @@ pub struct PeerIdentity {
 pub enum Reach {
     /// A unix socket: its file's mode guards it.
     UnixSocket,
-    /// A loopback address: its token guards it.
-    Loopback,
+    /// A loopback address, or TLS: its token guards it.
+    Private,
     /// Any other address in plain http: never.
     Remote,
 }

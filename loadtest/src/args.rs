@@ -42,6 +42,12 @@ pub(crate) struct RunArgs {
     /// Where the service listens
     #[arg(long, value_name = "http://HOST:PORT")]
     pub(crate) url: String,
+    /// For https: PEM file of who signed the service's certificate
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca_file: Option<PathBuf>,
+    /// For https: a whole handshake at each connection, though one was made before
+    #[arg(long, requires = "ca_file")]
+    pub(crate) full_handshakes: bool,
     /// issue, introspect, revoke, mixed, or mixed=issue:10,introspect:85,revoke:5
     #[arg(long, default_value = "issue")]
     pub(crate) workload: Shares,
@@ -96,7 +102,7 @@ pub(crate) struct RunArgs {
     /// How long tokens may live that are waited for
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = humantime::parse_duration)]
     pub(crate) expiry_wait: Duration,
-    /// HTTP/2 by prior knowledge instead of HTTP/1.1
+    /// HTTP/2 instead of HTTP/1.1; without TLS by prior knowledge
     #[arg(long)]
     pub(crate) http2: bool,
     /// Requests under way at once on each HTTP/2 connection

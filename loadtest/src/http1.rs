@@ -4,14 +4,16 @@
 
 pub(crate) mod response;
 
-use std::net::SocketAddr;
 use std::ops::Range;
+use std::sync::Arc;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::answer::Answer;
 use crate::request::Draft;
+use crate::target::Target;
+use crate::tls::Channel;
 use crate::wire::WireError;
 use response::Parsed;
 
@@ -23,8 +25,8 @@ const ANSWER_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 #[derive(Debug)]
 pub(crate) struct Http1 {
-    address: SocketAddr,
-    stream: Option<TcpStream>,
+    target: Arc<Target>,
+    stream: Option<Channel>,
     request: Vec<u8>,
     read: Vec<u8>,
     body: Vec<u8>,
@@ -44,8 +46,8 @@ enum Place {
 }
 
 impl Http1 {
-    pub(crate) fn new(address: SocketAddr) -> Self {
-        Self { address, stream: None, request: Vec::new(), read: vec![0; READ_BYTES], body: Vec::new() }
+    pub(crate) fn new(target: Arc<Target>) -> Self {
+        Self { target, stream: None, request: Vec::new(), read: vec![0; READ_BYTES], body: Vec::new() }
     }
 
     pub(crate) fn load(&mut self, draft: Draft<'_>) {
@@ -59,9 +61,11 @@ impl Http1 {
     pub(crate) async fn exchange(&mut self) -> Result<Answer<'_>, WireError> {
         let mut stream = match self.stream.take() {
             Some(stream) => stream,
-            None => connect(self.address).await?,
+            None => connect(&self.target, false).await?,
         };
         stream.write_all(&self.request).await.map_err(|_| WireError::Broken)?;
+        // What TLS could not send at once waits in it.
+        stream.flush().await.map_err(|_| WireError::Broken)?;
         let found = read_answer(&mut stream, &mut self.read).await?;
         if !found.closes {
             self.stream = Some(stream);
@@ -77,13 +81,16 @@ impl Http1 {
     }
 }
 
-pub(crate) async fn connect(address: SocketAddr) -> Result<TcpStream, WireError> {
-    let stream = TcpStream::connect(address).await.map_err(|_| WireError::NotConnected)?;
+pub(crate) async fn connect(target: &Target, http2: bool) -> Result<Channel, WireError> {
+    let stream = TcpStream::connect(target.address).await.map_err(|_| WireError::NotConnected)?;
     stream.set_nodelay(true).map_err(|_| WireError::NotConnected)?;
-    Ok(stream)
+    match &target.tls {
+        None => Ok(Channel::Plain(stream)),
+        Some(tls) => tls.over(stream, http2).await.map_err(|_| WireError::NotConnected),
+    }
 }
 
-async fn read_answer(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Result<Found, WireError> {
+async fn read_answer(stream: &mut Channel, buffer: &mut Vec<u8>) -> Result<Found, WireError> {
     let mut filled = 0;
     loop {
         if filled == buffer.len() {

@@ -1,4 +1,4 @@
-//! One HTTP/2 connection by prior knowledge, with hyper's client, and the streams on it that ask side by side.
+//! One HTTP/2 connection, by prior knowledge or as TLS agrees on it, with hyper's client, and the streams on it that ask side by side.
 //!
 //! Dearer than [`crate::http1`]: with it the load generator's own cost is no longer small beside the server's.
 
@@ -50,7 +50,7 @@ impl Shared {
         if let Some(open) = shared.as_ref().filter(|sender| !sender.is_closed()) {
             return Ok(open.clone());
         }
-        let stream = connect(self.target.address).await?;
+        let stream = connect(&self.target, true).await?;
         let (sender, connection) =
             http2::handshake(LocalExecutor, TokioIo::new(stream)).await.map_err(|_| WireError::NotConnected)?;
         hyper::rt::Executor::execute(&LocalExecutor, async move { drop(connection.await) });

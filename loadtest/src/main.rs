@@ -31,6 +31,7 @@ mod slices;
 mod stock;
 mod tally;
 mod target;
+mod tls;
 mod turns;
 mod wire;
 

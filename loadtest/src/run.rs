@@ -53,7 +53,8 @@ fn settings(args: &RunArgs) -> Vec<(String, String)> {
 
 fn plan(args: &RunArgs) -> Result<Plan, Failure> {
     let paths = Paths([&args.token_path, &args.introspect_path, &args.revoke_path].map(Clone::clone));
-    let target = Arc::new(Target::new(&args.url, paths)?);
+    let trust = args.ca_file.as_deref().map(|file| (file, !args.full_handshakes));
+    let target = Arc::new(Target::trusting(&args.url, paths, trust)?);
     let mut clients = named_clients(args, &args.client)?;
     if let Some(file) = &args.clients_file {
         clients.extend(Credential::from_clients_file(args.auth, file)?);

@@ -15,11 +15,12 @@ use super::workers::Materials;
 use crate::config::clients::ClientsSource;
 use crate::config::keys_file::disk;
 use crate::config::options::{LogOptions, LogRequests as Requests};
-use crate::config::{Loaded, Mistake, Sources, Warning, WatchedFiles};
+use crate::config::{Effective, Loaded, Mistake, Sources, Warning, WatchedFiles};
 use crate::failpoint::{self, FailPoint};
 use crate::http::LogRequests;
 use crate::oauth::client::ClientId;
 use crate::oauth::keys::ServiceKeys;
+use crate::oauth::time::Timestamp;
 use crate::telemetry::labels::{Label, ReloadSubject};
 use crate::telemetry::logging::LogLevel;
 
@@ -103,6 +104,7 @@ impl Reload {
         }
         self.watched.options.watch(effective.files());
         warn(&effective.warnings);
+        let certified = self.show_certificates(&effective);
         let config = effective.config;
         self.follow_log(&config.log);
         if let Err(error) = self.materials.stores.reload(&config.store) {
@@ -111,10 +113,22 @@ impl Reload {
             tracing::error!(event = "reload_failed", subject = ReloadSubject::Certificates.as_str(), "{error}");
             return;
         }
-        self.count(ReloadSubject::Certificates, true);
+        self.count(ReloadSubject::Certificates, certified);
         self.materials.shared.admin_token.store(Arc::new(config.admin.token));
         self.count(ReloadSubject::Secrets, true);
         tracing::info!(event = "reloaded", subject = ReloadSubject::Secrets.as_str(), "secrets of the configuration");
+    }
+
+    /// Whether each listener shows what its files hold now. A bad one keeps what it showed.
+    fn show_certificates(&self, effective: &Effective) -> bool {
+        let now = Timestamp::from_unix_millis(self.materials.shared.clock.unix_millis());
+        let (certificates, mistakes) = effective.certificates();
+        if !mistakes.is_empty() {
+            self.failed(ReloadSubject::Certificates, &mistakes);
+        }
+        let shown = self.materials.tls.show(certificates, now);
+        self.materials.tls.tell(&self.materials.shared.metrics);
+        shown & mistakes.is_empty()
     }
 
     fn follow_log(&self, log: &LogOptions) {

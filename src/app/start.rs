@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
+use super::certificates::ListenerTls;
 use super::stores::Stores;
 use super::workers::Materials;
 use super::{Listening, REVISION, RunError, reload};
@@ -22,6 +23,7 @@ use crate::oauth::time::Lifetime;
 use crate::random::Random;
 use crate::telemetry::exporter::Exporter;
 use crate::telemetry::failures::AuthenticationFailures;
+use crate::telemetry::labels::Label;
 use crate::worker;
 
 /// The listeners, bound.
@@ -41,8 +43,9 @@ impl Sockets {
             public: bind(&config.public.listen, SocketGuard::Umask, "--listen")?,
             admin: bind(&config.admin.listen, SocketGuard::OwnerAndGroup, "--admin-listen")?,
             reach: match &config.admin.listen {
+                _ if config.admin.tls.is_some() => Reach::Private,
                 ListenAddress::Unix(_) => Reach::UnixSocket,
-                ListenAddress::Tcp(address) if address.ip().is_loopback() => Reach::Loopback,
+                ListenAddress::Tcp(address) if address.ip().is_loopback() => Reach::Private,
                 ListenAddress::Tcp(_) => Reach::Remote,
             },
         })
@@ -56,7 +59,8 @@ impl Sockets {
         let public = listened(&self.public, &config.public.listen);
         let issuer = config.issuer_when_listening(&public);
         let issuer = issuer.map_err(|error| RunError::Configuration(error.to_string()))?;
-        Ok(Listening { admin: listened(&self.admin, &config.admin.listen), public, issuer })
+        let public_tls = config.public.tls.is_some();
+        Ok(Listening { admin: listened(&self.admin, &config.admin.listen), public, public_tls, issuer })
     }
 }
 
@@ -101,8 +105,11 @@ pub(super) fn materials(
         metrics: Arc::new(exporter.register(workers)),
         failures: Arc::new(AuthenticationFailures::default()),
     };
-    let clients = std::mem::take(&mut loaded.clients.clients);
-    Ok(Materials { stores, clients: Arc::new(ArcSwap::from_pointee(clients)), random, shared: Arc::new(shared) })
+    let tls = ListenerTls::new(std::mem::take(&mut loaded.certificates));
+    let tls = tls.map_err(|error| RunError::Refused(error.to_string()))?;
+    tls.tell(&shared.metrics);
+    let clients = Arc::new(ArcSwap::from_pointee(std::mem::take(&mut loaded.clients.clients)));
+    Ok(Materials { stores, clients, random, tls, shared: Arc::new(shared) })
 }
 
 fn limits(options: &LimitsOptions, open_files: usize) -> Limits {
@@ -111,6 +118,7 @@ fn limits(options: &LimitsOptions, open_files: usize) -> Limits {
         connections_max: options.connections.min(open_files::connections_within(open_files)),
         connections_per_source_max: options.connections_per_source,
         request_deadline: Duration::from_millis(options.request_deadline_ms),
+        handshake_timeout: Duration::from_millis(options.handshake_timeout_ms),
         header_timeout: Duration::from_millis(options.header_timeout_ms),
         body_timeout: Duration::from_millis(options.body_timeout_ms),
         idle_timeout: Duration::from_millis(options.idle_timeout_ms),
@@ -126,6 +134,7 @@ pub(super) fn log(loaded: &Loaded, listening: &Listening, materials: &Materials)
         event = "started",
         version = env!("CARGO_PKG_VERSION"),
         revision = REVISION,
+        tls = materials.tls.iter().map(|tls| tls.listener().as_str()).collect::<Vec<_>>().join(" "),
         public = %listening.public,
         admin = %listening.admin,
         issuer = listening.issuer.as_str(),

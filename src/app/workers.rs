@@ -16,6 +16,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 
+use super::certificates::ListenerTls;
 use super::stores::Stores;
 use crate::actors::supervisor::Crash;
 use crate::failpoint::{self, FailPoint};
@@ -32,6 +33,7 @@ pub(super) struct Materials {
     pub(super) stores: Stores,
     pub(super) clients: Arc<ArcSwap<Clients>>,
     pub(super) random: Random,
+    pub(super) tls: ListenerTls,
     pub(super) shared: Arc<Shared>,
 }
 

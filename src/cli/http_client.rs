@@ -3,7 +3,7 @@
 mod stream;
 
 use std::borrow::Cow;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -18,7 +18,7 @@ use url::Url;
 
 use self::stream::Hyper;
 use super::output::Failure;
-use super::tls;
+use super::tls::{self, Trust};
 use crate::config::ListenAddress;
 use crate::config::options::local_url;
 use crate::oauth::secret::Secret;
@@ -39,7 +39,7 @@ pub(super) struct Endpoint {
 #[derive(Debug)]
 enum Place {
     Tcp { host: String, port: u16, tls: bool },
-    Unix(PathBuf),
+    Unix { path: PathBuf, tls: bool },
 }
 
 /// A request.
@@ -63,7 +63,11 @@ impl Endpoint {
     /// Reads `http://HOST:PORT`, `https://…` or `unix:PATH`; a path stays before those of the service.
     pub(super) fn parse(text: &str) -> Result<Self, Failure> {
         if let Some(path) = text.strip_prefix("unix:").filter(|path| !path.is_empty()) {
-            return Ok(Self { place: Place::Unix(path.into()), authority: "localhost".into(), prefix: String::new() });
+            return Ok(Self {
+                place: Place::Unix { path: path.into(), tls: false },
+                authority: "localhost".into(),
+                prefix: String::new(),
+            });
         }
         let refused = || {
             Failure::with_hint(
@@ -81,16 +85,17 @@ impl Endpoint {
         Ok(Self { place, authority, prefix: url.path().trim_end_matches('/').to_owned() })
     }
 
-    /// A listener of this machine.
-    pub(super) fn local(listener: &ListenAddress) -> Self {
+    /// A listener of this machine, and whether it speaks TLS.
+    pub(super) fn local(listener: &ListenAddress, tls: bool) -> Self {
         match listener {
             ListenAddress::Unix(path) => {
-                Self { place: Place::Unix(path.clone()), authority: "localhost".into(), prefix: String::new() }
+                let place = Place::Unix { path: path.clone(), tls };
+                Self { place, authority: "localhost".into(), prefix: String::new() }
             }
             ListenAddress::Tcp(address) => {
                 let host = if address.ip().is_loopback() { address.ip().to_string() } else { "127.0.0.1".into() };
-                let authority = local_url(listener).replace("http://", "");
-                Self { place: Place::Tcp { host, port: address.port(), tls: false }, authority, prefix: String::new() }
+                let authority = local_url(listener, false).replace("http://", "");
+                Self { place: Place::Tcp { host, port: address.port(), tls }, authority, prefix: String::new() }
             }
         }
     }
@@ -110,7 +115,7 @@ impl std::fmt::Display for Endpoint {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.place {
             Place::Tcp { host, port, .. } => write!(f, "{host} port {port}"),
-            Place::Unix(path) => write!(f, "{}", path.display()),
+            Place::Unix { path, .. } => write!(f, "{}", path.display()),
         }
     }
 }
@@ -146,22 +151,17 @@ impl Call {
         Ok(self)
     }
 
-    /// Sends it and waits for the whole answer, `timeout` at most. `ca_file`: whom to believe in place of the usual roots.
-    pub(super) fn send(
-        self,
-        endpoint: &Endpoint,
-        ca_file: Option<&Path>,
-        timeout: Duration,
-    ) -> Result<Answer, Failure> {
+    /// Sends it and waits for the whole answer, `timeout` at most.
+    pub(super) fn send(self, endpoint: &Endpoint, trust: Trust<'_>, timeout: Duration) -> Result<Answer, Failure> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| Failure::new(format!("no runtime: {error}")))?;
         runtime.block_on(async {
-            let answer = tokio::time::timeout(timeout, self.exchange(endpoint, ca_file)).await;
+            let answer = tokio::time::timeout(timeout, self.exchange(endpoint, trust)).await;
             answer.unwrap_or_else(|_| Err(Failure::new(format!("{endpoint} did not answer within {timeout:?}"))))
         })
     }
 
-    async fn exchange(self, endpoint: &Endpoint, ca_file: Option<&Path>) -> Result<Answer, Failure> {
+    async fn exchange(self, endpoint: &Endpoint, trust: Trust<'_>) -> Result<Answer, Failure> {
         let unreachable = |error: std::io::Error| {
             Failure::with_hint(
                 format!("{endpoint} cannot be reached: {error}"),
@@ -169,11 +169,18 @@ impl Call {
             )
         };
         match &endpoint.place {
-            Place::Unix(path) => self.over(endpoint, UnixStream::connect(path).await.map_err(unreachable)?).await,
+            Place::Unix { path, tls } => {
+                let stream = UnixStream::connect(path).await.map_err(unreachable)?;
+                if *tls {
+                    self.over(endpoint, tls::connect("localhost", stream, trust).await?).await
+                } else {
+                    self.over(endpoint, stream).await
+                }
+            }
             Place::Tcp { host, port, tls } => {
                 let stream = TcpStream::connect((host.as_str(), *port)).await.map_err(unreachable)?;
                 if *tls {
-                    self.over(endpoint, tls::connect(host, stream, ca_file).await?).await
+                    self.over(endpoint, tls::connect(host, stream, trust).await?).await
                 } else {
                     self.over(endpoint, stream).await
                 }

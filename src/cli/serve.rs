@@ -31,7 +31,7 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     }
     let announce = |listening: &Listening| {
         if is_dev {
-            note(&welcome(&listening.public));
+            note(&welcome(&listening.public, listening.public_tls));
         }
     };
     Ok(app::run(loaded, announce)?)
@@ -49,10 +49,15 @@ fn keep_memory_to_itself() {
 }
 
 /// What `--dev` says once it listens: a line to copy for a token, and one for its introspection.
-fn welcome(listened: &ListenAddress) -> String {
+fn welcome(listened: &ListenAddress, tls: bool) -> String {
+    // The certificate of a trial is seldom one that curl knows.
+    let trusting = if tls { "k" } else { "" };
     let curl = match listened {
-        ListenAddress::Tcp(_) => format!("curl -s {}", local_url(listened)),
-        ListenAddress::Unix(path) => format!("curl -s --unix-socket {} http://localhost", path.display()),
+        ListenAddress::Tcp(_) => format!("curl -s{trusting} {}", local_url(listened, tls)),
+        ListenAddress::Unix(path) => {
+            let scheme = if tls { "https" } else { "http" };
+            format!("curl -s{trusting} --unix-socket {} {scheme}://localhost", path.display())
+        }
     };
     let demo_client = format!("-d client_id={} -d client_secret={}", demo::CLIENT_ID, demo::CLIENT_SECRET);
     let demo_api = format!("-u {}:{}", demo::RESOURCE_SERVER_ID, demo::RESOURCE_SERVER_SECRET);
@@ -79,14 +84,16 @@ mod tests {
 
     #[test]
     fn the_welcome_names_the_port_listened_on() {
-        let text = welcome(&ListenAddress::Tcp("127.0.0.1:5555".parse().unwrap()));
+        let text = welcome(&ListenAddress::Tcp("127.0.0.1:5555".parse().unwrap()), false);
         assert!(
             text.contains(
                 "curl -s http://127.0.0.1:5555/oauth2/token -d grant_type=client_credentials -d client_id=demo"
             )
         );
         assert!(text.contains("/oauth2/introspect -u demo-api:demo-api-secret -d token=$(curl "));
-        let text = welcome(&ListenAddress::Unix("/run/j.sock".into()));
+        let text = welcome(&ListenAddress::Unix("/run/j.sock".into()), false);
         assert!(text.contains("curl -s --unix-socket /run/j.sock http://localhost/oauth2/token"));
+        let text = welcome(&ListenAddress::Tcp("127.0.0.1:5555".parse().unwrap()), true);
+        assert!(text.contains("curl -sk https://127.0.0.1:5555/oauth2/token"));
     }
 }

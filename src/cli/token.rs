@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::http_client::{Answer, Call, Endpoint};
 use super::input::{self, DASH};
 use super::output::{Failure, note, print};
+use super::tls::Trust;
 use crate::oauth::secret::Secret;
 
 const PUBLIC_URL: &str = "http://127.0.0.1:4444";
@@ -149,7 +150,7 @@ impl Service {
     }
 
     pub(super) fn send(&self, call: Call, endpoint: &Endpoint) -> Result<Answer, Failure> {
-        call.send(endpoint, self.ca_file.as_deref(), TIMEOUT)
+        call.send(endpoint, Trust::Roots(self.ca_file.as_deref()), TIMEOUT)
     }
 }
 

@@ -192,6 +192,7 @@ impl Builder<'_> {
             connections: self.number("limits.connections"),
             connections_per_source: self.number("limits.connections_per_source"),
             request_deadline_ms: self.number("limits.request_deadline_ms"),
+            handshake_timeout_ms: self.number("limits.handshake_timeout_ms"),
             header_timeout_ms: self.number("limits.header_timeout_ms"),
             body_timeout_ms: self.number("limits.body_timeout_ms"),
             idle_timeout_ms: self.number("limits.idle_timeout_ms"),

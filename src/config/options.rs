@@ -42,6 +42,8 @@ pub struct PublicOptions {
     pub workers: usize,
     /// Where HTTP without TLS is allowed.
     pub plain_http: PlainHttp,
+    /// `[public.tls]`; none: plain HTTP.
+    pub tls: Option<TlsOptions>,
 }
 
 /// Where HTTP without TLS is allowed.
@@ -60,6 +62,17 @@ pub struct AdminOptions {
     pub listen: ListenAddress,
     /// What opens `/admin/`, 32 characters at least; none: it stays closed.
     pub token: Option<Secret>,
+    /// `[admin.tls]`; none: plain HTTP.
+    pub tls: Option<TlsOptions>,
+}
+
+/// What a listener shows in TLS: PEM files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsOptions {
+    /// The certificate, with those that lead to a root behind it.
+    pub certificate_file: PathBuf,
+    /// Its key.
+    pub private_key_file: PathBuf,
 }
 
 /// `[store]`.
@@ -136,6 +149,8 @@ pub struct LimitsOptions {
     pub connections_per_source: usize,
     /// From the moment a request is read whole.
     pub request_deadline_ms: u64,
+    /// For a TLS handshake, from accept.
+    pub handshake_timeout_ms: u64,
     /// From a request's first byte to the end of its header.
     pub header_timeout_ms: u64,
     /// For a body.
@@ -206,17 +221,18 @@ impl Config {
     ) -> Result<Issuer, crate::oauth::metadata::IssuerError> {
         match &self.issuer {
             Some(issuer) => Ok(issuer.clone()),
-            None => Issuer::parse(&local_url(listened), false),
+            None => Issuer::parse(&local_url(listened, self.public.tls.is_some()), false),
         }
     }
 }
 
 /// The URL by which this machine reaches a listener; a unix socket has none, it gets the default port's.
-pub fn local_url(listened: &ListenAddress) -> String {
+pub fn local_url(listened: &ListenAddress, tls: bool) -> String {
+    let scheme = if tls { "https" } else { "http" };
     match listened {
-        ListenAddress::Tcp(address) if address.ip().is_loopback() => format!("http://{address}"),
-        ListenAddress::Tcp(address) => format!("http://127.0.0.1:{}", address.port()),
-        ListenAddress::Unix(_) => "http://127.0.0.1:4444".into(),
+        ListenAddress::Tcp(address) if address.ip().is_loopback() => format!("{scheme}://{address}"),
+        ListenAddress::Tcp(address) => format!("{scheme}://127.0.0.1:{}", address.port()),
+        ListenAddress::Unix(_) => format!("{scheme}://127.0.0.1:4444"),
     }
 }
 

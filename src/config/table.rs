@@ -63,9 +63,7 @@ pub(crate) static LATER: &[&str] = &[
     "profile",
     "public.trusted_proxies",
     "public.client_certificate_header",
-    "public.tls",
     "mtls",
-    "admin.tls",
     "limits.live_tokens_per_client",
     "metrics.per_client",
 ];

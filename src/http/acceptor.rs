@@ -15,12 +15,26 @@ use super::PeerIdentity;
 use super::connections::{Accepted, WorkerQueue};
 use super::listener::{Listener, Stream, WatchedListener};
 use super::ticket::{Counts, Ticket};
+use super::tls::ServerTls;
 use crate::telemetry::labels::{self, ConnectionRefusal};
 use crate::telemetry::metrics::Metrics;
 
 /// Waits of an acceptor that is out of open files: the first, and the longest.
 const BACK_OFF: Duration = Duration::from_millis(10);
 const BACK_OFF_MAX: Duration = Duration::from_millis(100);
+
+/// A listener, and what is known of it.
+#[derive(Debug)]
+pub struct Accepting {
+    /// The socket.
+    pub listener: Listener,
+    /// Its name.
+    pub label: labels::Listener,
+    /// What is spoken on it before HTTP, if anything.
+    pub tls: Option<ServerTls>,
+    /// How many connections it may have.
+    pub limits: ConnectionLimits,
+}
 
 /// How many connections a listener may have.
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +47,7 @@ pub struct ConnectionLimits {
 
 struct Acceptor {
     limits: ConnectionLimits,
+    tls: Option<ServerTls>,
     counts: Arc<Counts>,
     workers: Vec<WorkerQueue>,
 }
@@ -42,15 +57,14 @@ struct Acceptor {
 /// # Errors
 /// Where the listener cannot be watched.
 pub async fn accept(
-    listener: Listener,
-    label: labels::Listener,
-    limits: ConnectionLimits,
+    accepting: Accepting,
     metrics: Arc<Metrics>,
     workers: Vec<WorkerQueue>,
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
+    let Accepting { listener, label, tls, limits } = accepting;
     metrics.connections_max(label, limits.connections_max);
-    let mut acceptor = Acceptor { limits, counts: Counts::new(label, metrics), workers };
+    let mut acceptor = Acceptor { limits, tls, counts: Counts::new(label, metrics), workers };
     let watched = WatchedListener::new(listener)?;
     tokio::select! {
         biased;
@@ -95,7 +109,7 @@ impl Acceptor {
             self.counts.refused(ConnectionRefusal::Source);
             return true;
         }
-        let peer = PeerIdentity { source, certificate: None };
+        let peer = PeerIdentity { source, ..PeerIdentity::default() };
 
         self.workers.retain(|worker| !worker.is_closed());
         let order = |worker: &WorkerQueue| match full {
@@ -106,7 +120,8 @@ impl Acceptor {
         // Each asked once: what they say changes meanwhile, and a sort that sees two orders may panic.
         self.workers.sort_by_cached_key(order);
         let Some(first) = self.workers.first() else { return false };
-        let mut accepted = Accepted { stream, peer, ticket: self.ticket(first, source), in_place_of_idle: full };
+        let (tls, ticket) = (self.tls.clone(), self.ticket(first, source));
+        let mut accepted = Accepted { stream, peer, tls, ticket, in_place_of_idle: full };
         for worker in &self.workers {
             accepted.ticket = accepted.ticket.moved_to(worker.load());
             match worker.try_send(accepted) {

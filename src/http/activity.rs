@@ -1,7 +1,7 @@
 //! What one connection is doing and since when: cells that the connection writes and the worker's sweep reads.
 //!
-//! Invariant: whatever a connection waits for, one of the timers runs: before and between requests the idle time, in a head the
-//! head's time, in a body the body's, in a write the write stall's; while an endpoint works its deadline stands for them. A timer
+//! Invariant: whatever a connection waits for, one of the timers runs: until a TLS handshake is over the handshake's, before and
+//! between requests the idle time, in a head the head's time, in a body the body's, in a write the write stall's; while an endpoint works its deadline stands for them. A timer
 //! never fires early and is late by two sweeps at most.
 
 use std::cell::{Cell, RefCell};
@@ -32,6 +32,8 @@ pub(crate) struct Timers {
     pub(crate) idle: Duration,
     pub(crate) head: Duration,
     pub(crate) body: Duration,
+    /// From accept, where TLS is spoken.
+    pub(crate) handshake: Duration,
 }
 
 /// What a connection was told. It only ever goes down this list.
@@ -51,6 +53,8 @@ pub(crate) enum Order {
 enum Phase {
     /// Before or between requests, and no byte of the next one has come.
     Idle,
+    /// Bytes of a TLS handshake have come.
+    Handshake,
     /// Bytes have come, and no request yet.
     Head,
     /// Requests are under way.
@@ -64,6 +68,8 @@ pub(crate) struct Activity {
     clock: CoarseClock,
     phase: Cell<Phase>,
     since: Cell<u64>,
+    handshake_since: Cell<Option<u64>>,
+    handshake_overdue: Cell<bool>,
     requests: Cell<u32>,
     body_since: Cell<Option<u64>>,
     body_overdue: Cell<bool>,
@@ -105,6 +111,8 @@ impl Activity {
             clock,
             phase: Cell::new(Phase::Idle),
             since: Cell::new(now),
+            handshake_since: Cell::new(None),
+            handshake_overdue: Cell::new(false),
             requests: Cell::new(0),
             body_since: Cell::new(None),
             body_overdue: Cell::new(false),
@@ -123,6 +131,27 @@ impl Activity {
     fn enter(&self, phase: Phase) {
         self.phase.set(phase);
         self.since.set(self.clock.now());
+    }
+
+    /// A TLS handshake must be over in its time, which runs from now.
+    pub(crate) fn handshake_awaited(&self) {
+        self.handshake_since.set(Some(self.clock.now()));
+    }
+
+    /// Its first byte has come: the connection is idle no more.
+    pub(crate) fn handshake_began(&self) {
+        self.enter(Phase::Handshake);
+    }
+
+    /// Its last byte has come.
+    pub(crate) fn handshake_over(&self) {
+        self.handshake_since.set(None);
+        self.enter(Phase::Idle);
+    }
+
+    /// Whether the handshake awaited is overdue.
+    pub(crate) fn handshake_is_overdue(&self) -> bool {
+        self.handshake_overdue.get()
     }
 
     /// It speaks HTTP/2: bytes are no sign of a request there.
@@ -263,6 +292,10 @@ impl Activity {
             Unfinished::Head => passed(unfinished_since, timers.head),
             Unfinished::Body => passed(unfinished_since, timers.body),
         };
+        if self.handshake_since.get().is_some_and(|since| passed(since, timers.handshake)) {
+            self.handshake_overdue.set(true);
+            return self.tell(Order::Cut);
+        }
         let stalled = self.stalled_since.get().is_some_and(|since| passed(since, WRITE_STALL));
         if overdue || stalled || (unsent > 0 && passed(unsent_since, WRITE_STALL)) {
             return self.tell(Order::Cut);
@@ -281,7 +314,7 @@ impl Activity {
                 self.body_overdue.set(true);
                 self.wake();
             }
-            Phase::Idle | Phase::Head | Phase::Lingering | Phase::Answering => {}
+            Phase::Idle | Phase::Handshake | Phase::Head | Phase::Lingering | Phase::Answering => {}
         }
         if now >= self.leave_at {
             self.tell(Order::Leave);

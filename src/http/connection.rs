@@ -73,7 +73,7 @@ where
 }
 
 /// Says that the connection has ended, by a panic too.
-struct Ending(Rc<Activity>);
+pub(super) struct Ending(pub(super) Rc<Activity>);
 
 impl Drop for Ending {
     fn drop(&mut self) {
@@ -205,7 +205,7 @@ where
 }
 
 /// What `step` comes to, or `None` once the connection has been told `order` or more.
-async fn until_ordered<T>(
+pub(super) async fn until_ordered<T>(
     activity: &Activity,
     order: Order,
     mut step: impl FnMut(&mut Context<'_>) -> Poll<T>,

@@ -20,7 +20,10 @@ use super::activity::{Activity, CoarseClock, Order, SWEEP_INTERVAL};
 use super::connection;
 use super::listener::Stream;
 use super::router::Router;
+use super::secured;
 use super::ticket::Ticket;
+use super::tls::ServerTls;
+use super::tls::arriving::{Arriving, Socket};
 
 pub use super::ticket::Load;
 
@@ -53,9 +56,20 @@ pub struct WorkerInbox {
 pub(super) struct Accepted {
     pub(super) stream: Stream,
     pub(super) peer: PeerIdentity,
+    /// What it must speak first.
+    pub(super) tls: Option<ServerTls>,
     pub(super) ticket: Ticket,
     /// The listener is full: it may stay if an idle one goes.
     pub(super) in_place_of_idle: bool,
+}
+
+/// A connection about to be served.
+struct Start {
+    router: Rc<Router>,
+    activity: Rc<Activity>,
+    peer: PeerIdentity,
+    tls: Option<ServerTls>,
+    ticket: Ticket,
 }
 
 /// The connections of one worker and listener.
@@ -118,26 +132,21 @@ impl Connections {
     }
 
     fn admit(&mut self, accepted: Accepted) {
-        let Accepted { stream, peer, ticket, in_place_of_idle } = accepted;
+        let Accepted { stream, peer, tls, ticket, in_place_of_idle } = accepted;
         self.clock.set(self.started.elapsed());
         if in_place_of_idle && !self.give_up_longest_idle() {
             ticket.refused();
             return;
         }
         let activity = Activity::new(self.clock.clone(), self.age());
-        let router = self.router.clone();
+        let start = Start { router: self.router.clone(), activity: activity.clone(), peer, tls, ticket };
+        let tasks = &mut self.tasks;
         // A socket that the runtime cannot watch is closed again.
-        let spawned = match stream {
-            Stream::Tcp(stream) => TcpStream::from_std(stream).map(|stream| {
-                let serving = connection::serve(stream, peer, router, activity.clone());
-                self.tasks.spawn_local(holding(ticket, serving))
-            }),
-            Stream::Unix(stream) => UnixStream::from_std(stream).map(|stream| {
-                let serving = connection::serve(stream, peer, router, activity.clone());
-                self.tasks.spawn_local(holding(ticket, serving))
-            }),
+        let started = match stream {
+            Stream::Tcp(stream) => TcpStream::from_std(stream).map(|stream| start.serving(stream, tasks)),
+            Stream::Unix(stream) => UnixStream::from_std(stream).map(|stream| start.serving(stream, tasks)),
         };
-        if spawned.is_ok() {
+        if started.is_ok() {
             self.activities.push(activity);
         }
     }
@@ -207,6 +216,19 @@ impl Connections {
             true
         });
         self.load.set_longest_idle_millis(longest_idle);
+    }
+}
+
+impl Start {
+    fn serving(self, stream: impl Socket + 'static, tasks: &mut JoinSet<()>) {
+        let Self { router, activity, peer, tls, ticket } = self;
+        match tls {
+            None => tasks.spawn_local(holding(ticket, connection::serve(stream, peer, router, activity))),
+            Some(tls) => {
+                let serving = secured::serve(Arriving::new(stream), tls, peer, router, activity);
+                tasks.spawn_local(holding(ticket, serving))
+            }
+        };
     }
 }
 

@@ -44,6 +44,8 @@ pub(crate) enum HttpError {
     BodyBroken,
     ContentEncoding,
     ContentType,
+    /// On a listener with TLS.
+    PlainOnTls,
 }
 
 /// Why `/admin/` refuses a caller.
@@ -167,6 +169,9 @@ impl Face {
             HttpError::ContentType => {
                 Self::invalid(StatusCode::BAD_REQUEST, "the body is no application/x-www-form-urlencoded in UTF-8")
             }
+            HttpError::PlainOnTls => {
+                Self::invalid(StatusCode::BAD_REQUEST, "this is plain HTTP, and only https is spoken here").closing()
+            }
         }
     }
 
@@ -180,7 +185,7 @@ impl Face {
             AdminError::NotOverPlainHttp => Self::new(
                 StatusCode::FORBIDDEN,
                 "access_denied",
-                "never over plain http elsewhere than on loopback: listen on 127.0.0.1 or on a unix socket",
+                "never over plain http elsewhere than on loopback: give [admin.tls], listen on 127.0.0.1 or on a unix socket",
             ),
             // "If the request lacks any authentication information […], the resource server SHOULD NOT include an error code"
             // in the challenge (RFC 6750 section 3.1).

@@ -42,6 +42,7 @@ pub(crate) struct Watched<S> {
     let_go: bool,
     /// All that hyper has written is with the kernel, so a frame of ours may follow.
     flushed: bool,
+    flush_stalled: bool,
     client_closed: bool,
     closed: bool,
 }
@@ -72,6 +73,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Watched<S> {
             budget: ControlBudget::default(),
             let_go: false,
             flushed: true,
+            flush_stalled: false,
             client_closed: false,
             closed: false,
         }
@@ -182,7 +184,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
+        // A plain socket has nothing to flush; under TLS what was written may wait here for a client that does not read.
+        let flushed = Pin::new(&mut self.stream).poll_flush(cx);
+        if flushed.is_pending() {
+            self.flush_stalled = true;
+            self.activity.write_stalled();
+        } else if std::mem::take(&mut self.flush_stalled) {
+            self.activity.write_went();
+        }
+        ready!(flushed)?;
         // Both kinds of HTTP flush behind the last byte of what they had to say.
         self.flushed = true;
         Poll::Ready(Ok(()))

@@ -96,7 +96,12 @@ impl Router {
 
     pub(crate) fn timers(&self) -> Timers {
         let limits = &self.services.shared.limits;
-        Timers { idle: limits.idle_timeout, head: limits.header_timeout, body: limits.body_timeout }
+        Timers {
+            idle: limits.idle_timeout,
+            head: limits.header_timeout,
+            body: limits.body_timeout,
+            handshake: limits.handshake_timeout,
+        }
     }
 
     /// Answers one request.
@@ -163,7 +168,7 @@ impl Router {
     where
         B: Body<Data = Bytes> + Unpin,
     {
-        let route = match admit(head, route) {
+        let route = match admit(head, route, peer) {
             Ok(route) => route,
             Err(refused) => {
                 body::leave_unread(head.version(), &body, activity);
@@ -261,7 +266,10 @@ impl Route {
 }
 
 /// What every request must be, then its path, then its method.
-fn admit(head: &Head<'_>, route: Option<Route>) -> Result<Route, HttpError> {
+fn admit(head: &Head<'_>, route: Option<Route>, peer: &PeerIdentity) -> Result<Route, HttpError> {
+    if peer.plain_on_tls {
+        return Err(HttpError::PlainOnTls);
+    }
     // "A server MUST respond with a 400 (Bad Request) status code to any HTTP/1.1 request message that lacks a Host header field
     // and to any request message that contains more than one" (RFC 9112 section 3.2); HTTP/2 has its authority.
     if head.hosts > 1 || (head.hosts == 0 && head.version() == Version::HTTP_11) {

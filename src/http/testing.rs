@@ -90,6 +90,7 @@ pub(crate) fn limits() -> Limits {
         connections_max: 100,
         connections_per_source_max: 0,
         request_deadline: Duration::from_secs(1),
+        handshake_timeout: Duration::from_secs(5),
         header_timeout: Duration::from_secs(5),
         body_timeout: Duration::from_secs(5),
         idle_timeout: Duration::from_secs(620),

@@ -164,6 +164,13 @@ label! {
 }
 
 label! {
+    /// What became of a TLS handshake.
+    HandshakeOutcome, "outcome", {
+        Full = "full", Resumed = "resumed", Failed = "failed", TimedOut = "timed_out", PlainHttp = "plain_http",
+    }
+}
+
+label! {
     /// Why a connection was refused.
     ConnectionRefusal, "reason", { Total = "total", Source = "source", OpenFiles = "open_files" }
 }

@@ -5,6 +5,7 @@
 
 mod journal;
 mod registry;
+mod tls;
 
 use std::time::Duration;
 
@@ -13,10 +14,11 @@ use metrics::{Counter, Gauge, Histogram, Label as KeyLabel, Recorder};
 pub use self::journal::JournalFigures;
 use self::journal::JournalMetrics;
 use self::registry::{Family, Family2, Names};
+use self::tls::TlsMetrics;
 use super::labels::{
-    ActorName, AuthMethod, AuthOutcome, ClockStep, Code, CodeClass, ConnectionRefusal, Endpoint, IntrospectionOutcome,
-    KeyState, Label, Listener, RecordRefusal, ReloadSubject, RevocationOutcome, StoreConnectionState, StoreErrorKind,
-    StoreOperation, TokenOutcome,
+    ActorName, AuthMethod, AuthOutcome, ClockStep, Code, CodeClass, ConnectionRefusal, Endpoint, HandshakeOutcome,
+    IntrospectionOutcome, KeyState, Label, Listener, RecordRefusal, ReloadSubject, RevocationOutcome,
+    StoreConnectionState, StoreErrorKind, StoreOperation, TokenOutcome,
 };
 
 /// All handles. One for the process; every method is cheap and can be called from any thread.
@@ -46,6 +48,7 @@ pub struct Metrics {
     connections: Family<Gauge>,
     connections_max: Family<Gauge>,
     connections_refused: Family2<Counter>,
+    tls: TlsMetrics,
     worker_busy: Vec<Counter>,
     worker_connections: Vec<Gauge>,
     log_lines_dropped: Counter,
@@ -93,7 +96,7 @@ const DESCRIPTIONS: &[(&str, &str)] = &[
 
 /// Names and help texts of every metric, for the exporter's `# HELP` lines and for the tests.
 pub fn descriptions() -> impl Iterator<Item = (&'static str, &'static str)> {
-    DESCRIPTIONS.iter().copied().chain(journal::DESCRIPTIONS)
+    DESCRIPTIONS.iter().copied().chain(journal::DESCRIPTIONS).chain(tls::DESCRIPTIONS)
 }
 
 impl Metrics {
@@ -130,6 +133,7 @@ impl Metrics {
             connections_refused: Family2::new::<Listener, ConnectionRefusal>(
                 names.counter("jeton_connections_refused_total"),
             ),
+            tls: TlsMetrics::register(&names),
             worker_busy: (0..workers).map(|w| names.counter("jeton_worker_busy_seconds_total")(worker(w))).collect(),
             worker_connections: (0..workers).map(|w| names.gauge("jeton_worker_connections")(worker(w))).collect(),
             log_lines_dropped: names.counter("jeton_log_lines_dropped_total")(vec![]),
@@ -241,6 +245,16 @@ impl Metrics {
     /// A connection was closed at once.
     pub fn connection_refused(&self, listener: Listener, reason: ConnectionRefusal) {
         self.connections_refused.get(listener, reason).increment(1);
+    }
+
+    /// A listener's certificate expires then.
+    pub fn certificate_expires(&self, listener: Listener, unix_seconds: u64) {
+        self.tls.expires(listener, unix_seconds);
+    }
+
+    /// A TLS handshake ended so.
+    pub fn tls_handshake(&self, listener: Listener, outcome: HandshakeOutcome) {
+        self.tls.handshake(listener, outcome);
     }
 
     /// A worker has so many connections, and its thread has used so much CPU in all.

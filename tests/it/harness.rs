@@ -28,6 +28,7 @@ pub(crate) mod sentinel;
 pub(crate) mod server;
 pub(crate) mod strict;
 pub(crate) mod switch;
+pub(crate) mod tls;
 pub(crate) mod wait;
 
 pub(crate) use chaos::ChaosProxy;

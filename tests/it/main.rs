@@ -35,5 +35,6 @@ mod reload_log;
 mod revoked_for_good;
 mod smoke;
 mod stores;
+mod tls;
 mod torture;
 mod unique;

@@ -65,6 +65,7 @@ const NAMES: &[(&str, &[&str])] = &[
     ("jeton_connections_refused_total", &["listener=\"public\"", "reason=\"total\""]),
     ("jeton_connections_refused_total", &["listener=\"public\"", "reason=\"source\""]),
     ("jeton_connections_refused_total", &["listener=\"public\"", "reason=\"open_files\""]),
+    ("jeton_tls_handshakes_total", &["listener=\"public\"", "outcome=\"resumed\""]),
     ("jeton_worker_busy_seconds_total", &["worker=\"0\""]),
     ("jeton_worker_busy_seconds_total", &["worker=\"1\""]),
     ("jeton_worker_connections", &["worker=\"1\""]),

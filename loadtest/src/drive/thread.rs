@@ -98,7 +98,7 @@ fn desk(plan: &Arc<Plan>, stage: &Arc<StageCell>, seat: &Seat) -> Result<Desk, F
 fn wires(plan: &Plan, index: usize) -> Vec<Wire> {
     let connections = part(plan.connections as u64, index, plan.threads) as usize;
     let Some(streams) = plan.http2_streams else {
-        return (0..connections).map(|_| Wire::Http1(Http1::new(plan.target.address))).collect();
+        return (0..connections).map(|_| Wire::Http1(Http1::new(Arc::clone(&plan.target)))).collect();
     };
     let shared = (0..connections).map(|_| http2::Shared::new(Arc::clone(&plan.target)));
     shared.flat_map(|shared| (0..streams).map(move |_| Wire::Http2(http2::Stream::new(shared.clone())))).collect()

@@ -1,7 +1,7 @@
 //! Where the service listens, what it is called there, and what must guard it.
 
 use super::Builder;
-use crate::config::options::{AdminOptions, PlainHttp, PublicOptions};
+use crate::config::options::{AdminOptions, PlainHttp, PublicOptions, TlsOptions};
 use crate::oauth::metadata::Issuer;
 use crate::oauth::secret::Secret;
 
@@ -36,14 +36,28 @@ impl Builder<'_> {
         let plain_http =
             if self.text("public.plain_http") == Some("any") { PlainHttp::Any } else { PlainHttp::Loopback };
         let listen = self.address("public.listen");
-        if !listen.is_local() && self.dev.is_none() && plain_http == PlainHttp::Loopback {
+        let tls = self.listener_tls("public.tls.certificate_file", "public.tls.private_key_file");
+        if !listen.is_local() && self.dev.is_none() && plain_http == PlainHttp::Loopback && tls.is_none() {
             let what = format!(
                 "{listen} is not loopback, and without TLS secrets and tokens would cross the network readable"
             );
-            let hint = "where a proxy or mesh in front ends TLS say so with public.plain_http = \"any\"";
+            let hint = "give it a certificate in [public.tls]; where a proxy or mesh in front ends TLS say so with public.plain_http = \"any\"";
             self.mistake_with_hint("public.listen", what, hint);
         }
-        PublicOptions { listen, workers: self.number("public.workers"), plain_http }
+        PublicOptions { listen, workers: self.number("public.workers"), plain_http, tls }
+    }
+
+    /// Certificate and key of a listener: both or none.
+    fn listener_tls(&mut self, certificate: &'static str, private_key: &'static str) -> Option<TlsOptions> {
+        match (self.path(certificate), self.path(private_key)) {
+            (Some(certificate_file), Some(private_key_file)) => {
+                return Some(TlsOptions { certificate_file, private_key_file });
+            }
+            (Some(_), None) => self.mistake(certificate, format!("needs {private_key} beside it")),
+            (None, Some(_)) => self.mistake(private_key, format!("needs {certificate} beside it")),
+            (None, None) => {}
+        }
+        None
     }
 
     pub(super) fn admin(&mut self, public: &PublicOptions) -> AdminOptions {
@@ -67,6 +81,7 @@ impl Builder<'_> {
                 "the admin token holds characters that a header cannot carry; use letters and digits",
             );
         }
-        AdminOptions { listen, token }
+        let tls = self.listener_tls("admin.tls.certificate_file", "admin.tls.private_key_file");
+        AdminOptions { listen, token, tls }
     }
 }

@@ -31,6 +31,13 @@ pub(crate) static KEYS: &[Key] = &[
         "Where HTTP without TLS may be listened for; any: a proxy or mesh in front ends TLS.",
     ),
     key(
+        "public.tls.certificate_file",
+        Kind::Path,
+        Preset::Absent,
+        "PEM file of the certificate that clients are shown, with those that lead to a root behind it. Left out: no TLS.",
+    ),
+    key("public.tls.private_key_file", Kind::Path, Preset::Absent, "PEM file of that certificate's key."),
+    key(
         "admin.listen",
         Kind::Address,
         Preset::Text("127.0.0.1:4445"),
@@ -42,6 +49,13 @@ pub(crate) static KEYS: &[Key] = &[
         Preset::Absent,
         "What opens /admin/, 32 characters at least. Left out: /admin/ answers 403.",
     ),
+    key(
+        "admin.tls.certificate_file",
+        Kind::Path,
+        Preset::Absent,
+        "PEM file of the certificate of the admin listener, as in public.tls. Left out: no TLS.",
+    ),
+    key("admin.tls.private_key_file", Kind::Path, Preset::Absent, "PEM file of that certificate's key."),
     key(
         "store.url",
         Kind::SecretUrl,
@@ -158,6 +172,12 @@ pub(crate) static KEYS: &[Key] = &[
         Kind::Number(1, MS_MAX),
         Preset::Number(1000),
         "Milliseconds from the moment a request is read whole, then 503: a caller can try elsewhere.",
+    ),
+    key(
+        "limits.handshake_timeout_ms",
+        Kind::Number(1, MS_MAX),
+        Preset::Number(5000),
+        "Milliseconds for a TLS handshake, from the moment a connection is accepted, against slow senders.",
     ),
     key(
         "limits.header_timeout_ms",

@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use super::super::acceptor::{self, ConnectionLimits};
+use super::super::acceptor::{self, Accepting, ConnectionLimits};
 use super::super::listener::{Listener, SocketGuard};
 use super::super::testing::{BILLING, TestService, get, limits, on_a_worker, post};
 use super::*;
@@ -30,9 +30,10 @@ impl Served {
         let load = queue.load().clone();
         let (stop, stopped) = oneshot::channel();
         let limits = ConnectionLimits { connections_max, per_source_max };
+        let accepting = Accepting { listener, label: labels::Listener::Public, tls: None, limits };
         let metrics = service.services.shared.metrics.clone();
         let stopped = async { drop(stopped.await) };
-        let accepting = acceptor::accept(listener, labels::Listener::Public, limits, metrics, vec![queue], stopped);
+        let accepting = acceptor::accept(accepting, metrics, vec![queue], stopped);
         let router = service.public();
         let worker = tokio::task::spawn_local(async move {
             let (accepted, ()) = tokio::join!(accepting, serve(router, inbox));
@@ -164,8 +165,8 @@ async fn a_unix_socket_is_served_too() {
         let limits = ConnectionLimits { connections_max: 10, per_source_max: 1 };
         let metrics = service.services.shared.metrics.clone();
         let listener = Listener::unix(&path, SocketGuard::Umask).unwrap();
-        let accepting =
-            acceptor::accept(listener, labels::Listener::Public, limits, metrics, vec![queue], std::future::pending());
+        let accepting = Accepting { listener, label: labels::Listener::Public, tls: None, limits };
+        let accepting = acceptor::accept(accepting, metrics, vec![queue], std::future::pending());
         let asking = async {
             for _ in 0..2 {
                 let mut stream = UnixStream::connect(&path).await.unwrap();

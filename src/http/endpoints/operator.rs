@@ -14,8 +14,8 @@ use crate::oauth::secret::{self, Secret, SecretHash};
 pub(super) fn refuse_unguarded(services: &Services, reach: Reach) -> Result<(), AdminError> {
     match reach {
         Reach::UnixSocket => Ok(()),
-        Reach::Loopback if services.shared.admin_token.load().is_some() => Ok(()),
-        Reach::Loopback => Err(AdminError::NotSwitchedOn),
+        Reach::Private if services.shared.admin_token.load().is_some() => Ok(()),
+        Reach::Private => Err(AdminError::NotSwitchedOn),
         Reach::Remote => Err(AdminError::NotOverPlainHttp),
     }
 }

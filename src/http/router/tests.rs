@@ -202,7 +202,7 @@ async fn the_admin_listener_is_guarded() {
         assert!(remote.ask(get("/metrics")).await.body.contains("jeton_http_requests_total"));
         assert_eq!(remote.ask(post(TOKEN, BILLING, GRANT)).await.status, 404);
 
-        let mut loopback = TestConnection::open(service.admin(Reach::Loopback), 65_536);
+        let mut loopback = TestConnection::open(service.admin(Reach::Private), 65_536);
         assert_eq!(loopback.ask(ask(&right)).await.json()["active"], true);
         let challenge = async |connection: &mut TestConnection, bearer: &str| {
             let answer = connection.ask(ask(bearer)).await;

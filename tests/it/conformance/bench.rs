@@ -14,6 +14,13 @@ pub(crate) enum Store {
     Redis,
 }
 
+/// What HTTP is carried by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Channel {
+    Plain,
+    Tls,
+}
+
 /// A server, and tokens whose names a row may use in braces.
 #[derive(Debug)]
 pub(crate) struct Bench {
@@ -27,7 +34,7 @@ pub(crate) struct Bench {
 
 impl Bench {
     /// Starts it and mints the tokens.
-    pub(crate) async fn start(store: Store, http: Http) -> Self {
+    pub(crate) async fn start(store: Store, http: Http, channel: Channel) -> Self {
         let redis = match store {
             Store::Memory => None,
             Store::Redis => Some(RedisServer::start().await),
@@ -35,6 +42,10 @@ impl Bench {
         let keys = TempDir::with_prefix("jeton-keys-").unwrap();
         generate_keys(&keys.path().join("jeton.keys"));
         let builder = TestServer::builder().with_keys(&keys.path().join("jeton.keys"));
+        let builder = match channel {
+            Channel::Plain => builder,
+            Channel::Tls => builder.with_tls(),
+        };
         let server = on(builder, redis.as_ref()).start().await;
         server.until_store_up().await;
 

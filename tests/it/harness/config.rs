@@ -13,6 +13,7 @@ use super::ports;
 use super::process::Process;
 use super::redis::RedisServer;
 use super::server::TestServer;
+use super::tls::AUTHORITY;
 
 /// The issuer of test servers.
 pub(crate) const ISSUER: &str = "https://as.example";
@@ -66,6 +67,17 @@ impl ServerBuilder {
     /// Judges the store as it does outside of tests: 250 ms an operation, one second a request.
     pub(crate) fn with_usual_deadlines(self) -> Self {
         self.unset("store.operation_timeout_ms").unset("limits.request_deadline_ms")
+    }
+
+    /// Speaks TLS on its public listener, with a certificate of [`AUTHORITY`].
+    pub(crate) fn with_tls(self) -> Self {
+        AUTHORITY.certify().write(self.folder.path());
+        self.set("public.tls.certificate_file", "tls.crt").set("public.tls.private_key_file", "tls.key")
+    }
+
+    /// Speaks TLS on its admin listener too.
+    pub(crate) fn with_admin_tls(self) -> Self {
+        self.with_tls().set("admin.tls.certificate_file", "tls.crt").set("admin.tls.private_key_file", "tls.key")
     }
 
     /// Uses this key file, so that several servers know each other's tokens.

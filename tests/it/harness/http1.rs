@@ -3,15 +3,13 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::{TcpStream, UnixStream};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
 
 use super::expect::Answer;
 use super::request::Request;
+use super::tls::{self, Stream};
 use super::wait::within_patience;
-
-trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
 /// One connection.
 pub(crate) struct Wire {
@@ -29,15 +27,18 @@ impl Wire {
 
     /// Connects to a listener that may be gone.
     pub(crate) async fn try_connect(to: SocketAddr) -> std::io::Result<Self> {
-        let stream = TcpStream::connect(to).await?;
-        stream.set_nodelay(true)?;
-        Ok(Self { stream: Box::new(stream), authority: to.to_string(), buffer: Vec::new(), read_bytes: 0 })
+        Ok(Self::over(tls::connect_http1(to).await?, &to.to_string()))
+    }
+
+    /// Over a stream to somebody of this name.
+    pub(crate) fn over(stream: Box<dyn Stream>, authority: &str) -> Self {
+        Self { stream, authority: authority.to_owned(), buffer: Vec::new(), read_bytes: 0 }
     }
 
     /// Connects to a unix socket.
     pub(crate) async fn connect_unix(path: &std::path::Path) -> Self {
         let stream = UnixStream::connect(path).await.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        Self { stream: Box::new(stream), authority: "localhost".to_owned(), buffer: Vec::new(), read_bytes: 0 }
+        Self::over(Box::new(stream), "localhost")
     }
 
     /// Sends a request and reads its answer.

@@ -1,4 +1,4 @@
-//! HTTP/2 by prior knowledge, through hyper's client.
+//! HTTP/2 through hyper's client: by prior knowledge, or as TLS agreed on it.
 
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -8,12 +8,12 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http2::{SendRequest, handshake};
 use hyper::http::HeaderValue;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 use tokio::task::AbortHandle;
 
 use super::expect::Answer;
 use super::request::Request;
+use super::tls::{self, Stream};
 use super::wait::within_patience;
 
 /// Why a request has no answer.
@@ -51,11 +51,14 @@ impl Wire {
 
     /// Connects to a listener that may be gone.
     pub(crate) async fn try_connect(to: SocketAddr) -> std::io::Result<Self> {
-        let stream = TcpStream::connect(to).await?;
-        stream.set_nodelay(true)?;
+        Self::over(tls::connect_http2(to).await?, &to.to_string()).await
+    }
+
+    /// Over a stream to somebody of this name.
+    pub(crate) async fn over(stream: Box<dyn Stream>, authority: &str) -> std::io::Result<Self> {
         let (sender, connection) = handshake(Executor, Io(stream)).await.map_err(std::io::Error::other)?;
         let connection = tokio::spawn(async { drop(connection.await) }).abort_handle();
-        Ok(Self { sender, authority: to.to_string(), connection })
+        Ok(Self { sender, authority: authority.to_owned(), connection })
     }
 
     /// Sends a request and reads its answer.
@@ -126,8 +129,8 @@ impl<F: Future<Output: Send + 'static> + Send + 'static> hyper::rt::Executor<F> 
     }
 }
 
-/// tokio's socket in hyper's words.
-struct Io(TcpStream);
+/// tokio's stream in hyper's words.
+struct Io(Box<dyn Stream>);
 
 impl hyper::rt::Read for Io {
     fn poll_read(

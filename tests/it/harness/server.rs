@@ -14,6 +14,7 @@ use super::config::{self, ADMIN_TOKEN, ServerBuilder};
 use super::expect::Answer;
 use super::process::Process;
 use super::request::{Http, Request};
+use super::tls;
 use super::wait::until;
 
 /// A server of a test's own. On drop it is ended, and the test fails if it had died or panicked unnoticed.
@@ -38,7 +39,9 @@ impl TestServer {
 
     /// Waits until `process` has said where it listens.
     pub(crate) async fn started(folder: TempDir, mut process: Process) -> Self {
-        let [public, admin] = addresses(&started(&mut process).await);
+        let said = started(&mut process).await;
+        let [public, admin] = addresses(&said);
+        note_tls(&said);
         Self {
             folder,
             process,
@@ -80,6 +83,7 @@ impl TestServer {
         self.process = config::serve(self.folder.path());
         let started = started(&mut self.process).await;
         [self.public, self.admin] = addresses(&started);
+        note_tls(&started);
         self.end_is_expected = false;
     }
 
@@ -245,6 +249,7 @@ impl TestServer {
 
 impl Drop for TestServer {
     fn drop(&mut self) {
+        [self.public, self.admin].into_iter().for_each(tls::is_silent_at);
         if std::thread::panicking() {
             return;
         }
@@ -279,6 +284,16 @@ fn addresses(started: &Value) -> [SocketAddr; 2] {
         let address = field(started, name).and_then(|address| address.as_str()?.parse().ok());
         address.unwrap_or_else(|| panic!("`started` names no address of {name}: {started}"))
     })
+}
+
+/// Remembers where it speaks TLS, by its own word.
+fn note_tls(started: &Value) {
+    let listeners = field(started, "tls").and_then(Value::as_str).unwrap_or_default();
+    for (name, address) in ["public", "admin"].into_iter().zip(addresses(started)) {
+        if listeners.split(' ').any(|listener| listener == name) {
+            tls::is_spoken_at(address);
+        }
+    }
 }
 
 fn events(process: &Process, event: &str) -> Vec<Value> {

@@ -70,3 +70,10 @@ pub(crate) async fn issuers_that_are_none(_: &Bench) {
     check(&TestServer::builder().set("issuer", "http://as.example").set("public.plain_http", "any")).expect(0);
     refused(&TestServer::builder().unset("issuer"), "issuer");
 }
+
+pub(crate) async fn no_listener_in_the_clear(_: &Bench) {
+    let everywhere = || TestServer::builder().set("public.listen", "0.0.0.0:0");
+    refused(&everywhere(), "plain_http");
+    check(&everywhere().set("public.plain_http", "any")).expect(0);
+    check(&everywhere().with_tls()).expect(0);
+}

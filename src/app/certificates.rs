@@ -1,0 +1,74 @@
+//! The TLS of the listeners: made at start, shown another certificate when its files change.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use crate::config::certificates::Certificates;
+use crate::http::tls::{Identity, ServerTls, TlsError};
+use crate::oauth::time::Timestamp;
+use crate::telemetry::labels::{Label, Listener, ReloadSubject};
+use crate::telemetry::metrics::Metrics;
+
+/// The TLS of each listener that has some. Clones show the same certificates.
+#[derive(Clone, Debug)]
+pub(super) struct ListenerTls {
+    pub(super) public: Option<ServerTls>,
+    pub(super) admin: Option<ServerTls>,
+}
+
+impl ListenerTls {
+    /// Of these certificates.
+    ///
+    /// # Errors
+    /// Where the system gives no random bytes.
+    pub(super) fn new(certificates: Certificates) -> Result<Self, TlsError> {
+        let tls = |listener, identity: Option<Identity>| {
+            identity.map(|identity| ServerTls::new(listener, identity)).transpose()
+        };
+        Ok(Self {
+            public: tls(Listener::Public, certificates.public)?,
+            admin: tls(Listener::Admin, certificates.admin)?,
+        })
+    }
+
+    /// Says when each expires.
+    pub(super) fn tell(&self, metrics: &Metrics) {
+        for tls in self.iter() {
+            metrics.certificate_expires(tls.listener(), tls.identity().expires_at().unix_seconds());
+        }
+    }
+
+    /// Each.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &ServerTls> {
+        [&self.public, &self.admin].into_iter().flatten()
+    }
+
+    /// Shows these from now on; whether all of them. A listener that spoke plain HTTP at start speaks it until the next one.
+    pub(super) fn show(&self, certificates: Certificates, now: Timestamp) -> bool {
+        let fresh = [(&self.public, certificates.public), (&self.admin, certificates.admin)];
+        fresh
+            .into_iter()
+            .filter_map(|(tls, identity)| Some(show(tls.as_ref()?, identity?, now)))
+            .fold(true, |a, b| a & b)
+    }
+}
+
+/// A certificate that has expired does not take the place of one that has not.
+fn show(tls: &ServerTls, identity: Identity, now: Timestamp) -> bool {
+    let (subject, listener) = (ReloadSubject::Certificates.as_str(), tls.listener().as_str());
+    let expires_at = identity.expires_at();
+    let expires = humantime::format_rfc3339(UNIX_EPOCH + Duration::from_millis(expires_at.unix_millis())).to_string();
+    if expires_at <= now && tls.identity().expires_at() > now {
+        tracing::error!(
+            event = "reload_failed",
+            subject,
+            listener,
+            expires,
+            "the certificate has expired: the one before it stays"
+        );
+        return false;
+    }
+    if tls.show(identity) {
+        tracing::info!(event = "reloaded", subject, listener, expires, "another certificate is shown");
+    }
+    true
+}

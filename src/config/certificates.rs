@@ -1,0 +1,80 @@
+//! The certificates of the listeners, read from the files that the configuration names.
+
+use std::path::Path;
+
+use zeroize::Zeroizing;
+
+use super::Effective;
+use super::mistake::{Mistake, Origin, Warning};
+use super::moment;
+use super::options::TlsOptions;
+use crate::http::tls::Identity;
+use crate::oauth::time::Timestamp;
+
+/// What each listener shows; none where it speaks plain HTTP.
+#[derive(Clone, Debug, Default)]
+pub struct Certificates {
+    /// `[public.tls]`.
+    pub public: Option<Identity>,
+    /// `[admin.tls]`.
+    pub admin: Option<Identity>,
+}
+
+/// The keys that name a listener's files.
+struct Names {
+    certificate: &'static str,
+    private_key: &'static str,
+}
+
+const PUBLIC: Names = Names { certificate: "public.tls.certificate_file", private_key: "public.tls.private_key_file" };
+const ADMIN: Names = Names { certificate: "admin.tls.certificate_file", private_key: "admin.tls.private_key_file" };
+
+impl Effective {
+    /// Reads the listeners' certificates and keys: those that can be used, and every mistake in the others.
+    pub fn certificates(&self) -> (Certificates, Vec<Mistake>) {
+        let mut mistakes = Vec::new();
+        let certificates = Certificates {
+            public: self.identity(&PUBLIC, self.config.public.tls.as_ref(), &mut mistakes),
+            admin: self.identity(&ADMIN, self.config.admin.tls.as_ref(), &mut mistakes),
+        };
+        (certificates, mistakes)
+    }
+
+    fn identity(&self, names: &Names, options: Option<&TlsOptions>, mistakes: &mut Vec<Mistake>) -> Option<Identity> {
+        let TlsOptions { certificate_file, private_key_file } = options?;
+        let mut read = |name: &str, path: &Path| {
+            let content = std::fs::read(path).map(Zeroizing::new);
+            let mistake = |error| {
+                let what = format!("`{name}`: {} cannot be read: {error}", path.display());
+                mistakes.push(Mistake::new(self.origin(name), what));
+            };
+            content.map_err(mistake).ok()
+        };
+        let chain = read(names.certificate, certificate_file);
+        let key = read(names.private_key, private_key_file);
+        let identity = Identity::read(&chain?, &key?);
+        let mistake = |error| {
+            let what = format!("`{}`: {error}", names.certificate);
+            mistakes.push(Mistake::new(self.origin(names.certificate), what));
+        };
+        identity.map_err(mistake).ok()
+    }
+
+    /// Those of the certificates that no client believes any more.
+    pub(super) fn expired(&self, certificates: &Certificates, now: Timestamp) -> Vec<Warning> {
+        let of = |names: &Names, identity: Option<&Identity>| {
+            let expires_at = identity?.expires_at();
+            let what =
+                || format!("`{}` expired at {}: no client believes it", names.certificate, moment::format(expires_at));
+            (expires_at <= now).then(|| Warning::new(self.origin(names.certificate), what()))
+        };
+        [of(&PUBLIC, certificates.public.as_ref()), of(&ADMIN, certificates.admin.as_ref())]
+            .into_iter()
+            .flatten()
+            .collect()
+    }
+
+    fn origin(&self, name: &str) -> Origin {
+        self.settings.get(name).map_or(Origin::Default, |setting| setting.origin.clone())
+    }
+}
