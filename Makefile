@@ -42,6 +42,10 @@ loadtest: ## measure the service on both stores beside a bare HTTP server; write
 loadtest-picture: loadtest ## draw docs/report.png from its report; needs chromium
 	scripts/report-picture
 
+profile: ## sample where the time of a request goes, in jeton on both stores and in the bare server; needs Linux' perf
+	$(CARGO) build --locked --profile profiling --workspace
+	@server=$$(scripts/redis-server) && REDIS_SERVER=$$server target/profiling/jeton-loadtest profile --jeton target/profiling/jeton
+
 loadtest-peers: ## measure the service beside node's oidc-provider, in turns; needs npm
 	$(CARGO) build --locked --release --workspace
 	mkdir -p target/peers && cp -R loadtest/peers/oidc-provider target/peers/
@@ -50,9 +54,9 @@ loadtest-peers: ## measure the service beside node's oidc-provider, in turns; ne
 	  --peer oidc-provider=target/peers/oidc-provider --turns 7 --seconds 2 --tokens 5000 \
 	  --commit "$$(git describe --always --dirty)" --json target/loadtest/peers.json --html target/loadtest/peers.html
 
-loadtest-scale: ## measure how cost grows with clients, tokens, connections, scopes, workers and the way to Redis
+loadtest-scale: ## measure how cost grows with clients, tokens, connections and more; LARGE=1: also 10^7 tokens in Redis
 	$(CARGO) build --locked --release --workspace
-	@server=$$(scripts/redis-server) && REDIS_SERVER=$$server target/release/jeton-loadtest scale \
+	@server=$$(scripts/redis-server) && REDIS_SERVER=$$server target/release/jeton-loadtest scale $(if $(LARGE),--large) \
 	  --commit "$$(git describe --always --dirty)" --json target/loadtest/scale.json
 
 loadtest-overload: ## ask more than the store, or a core, can do, and judge what the service makes of it

@@ -27,6 +27,8 @@ pub(crate) enum Command {
     Baseline(BaselineArgs),
     /// Start jeton on each store and the baseline, drive them in turns, and print what each costs over the baseline
     Turns(TurnsArgs),
+    /// Start the same, drive each once, and print where its time goes, as Linux' perf samples it
+    Profile(TurnsArgs),
     /// Say how cost grows with clients, tokens, connections and more, and how large things are
     Scale(ScaleArgs),
     /// Ask more of jeton than its store or its core can do, and judge what it makes of that

@@ -1,7 +1,7 @@
 //! The least that a service of this kind can cost: hyper reads a request's body and answers fixed bytes.
 //!
-//! Built as jeton is (one single-threaded runtime a worker, connections handed out evenly), so that the difference between
-//! the two is what jeton does. The answer passes as one of each endpoint, so every workload can be driven against it.
+//! Built and set as jeton is (one single-threaded runtime a worker that looks at its sockets as seldom, connections handed out evenly,
+//! the same options of hyper), so that the difference between the two is what jeton does. The answer passes as one of each endpoint, so every workload can be driven against it.
 
 use std::convert::Infallible;
 use std::io::Write as _;
@@ -17,8 +17,8 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 use tokio::sync::mpsc;
-use tokio::task::LocalSet;
 
 use crate::args::BaselineArgs;
 use crate::failure::{Context, Failure};
@@ -32,6 +32,8 @@ const ANSWER: &[u8; 300] = b"{\"access_token\":\"jt_AAAAAAAAAAAAAAAAAAAAAAAAAAAA
 /// Connections on their way to a worker; beyond, the acceptor waits and the kernel's own queue fills.
 const HANDED_MAX: usize = 1024;
 const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(10);
+/// As many as jeton's workers poll tasks between two looks at their sockets.
+const POLLS_BETWEEN_EVENTS: u32 = 256;
 
 /// Serves until the process ends; prints the address it listens on as its first line.
 pub(crate) fn serve(args: &BaselineArgs) -> Result<(), Failure> {
@@ -47,11 +49,12 @@ pub(crate) fn serve(args: &BaselineArgs) -> Result<(), Failure> {
     let mut stdout = std::io::stdout();
     writeln!(stdout, "{}", listener.local_addr()?)?;
     stdout.flush()?;
-    runtime()?.block_on(LocalSet::new().run_until(accept(listener, doors, http2)))
+    runtime()?.block_on(accept(listener, doors, http2))
 }
 
-fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build()
+fn runtime() -> std::io::Result<LocalRuntime> {
+    let mut builder = Builder::new_current_thread();
+    builder.event_interval(POLLS_BETWEEN_EVENTS).enable_all().build_local(LocalOptions::default())
 }
 
 /// Worker 0 also accepts: every connection goes to the next worker, its own ones are served where they are.
@@ -75,12 +78,12 @@ async fn accept(listener: StdListener, doors: Vec<mpsc::Sender<StdStream>>, http
 }
 
 fn work(mut handed: mpsc::Receiver<StdStream>, http2: bool) -> Result<(), Failure> {
-    runtime()?.block_on(LocalSet::new().run_until(async {
+    runtime()?.block_on(async {
         while let Some(stream) = handed.recv().await {
             drop(tokio::task::spawn_local(connection(TcpStream::from_std(stream)?, http2)));
         }
         Ok(())
-    }))
+    })
 }
 
 async fn connection(stream: TcpStream, http2: bool) {
@@ -91,7 +94,7 @@ async fn connection(stream: TcpStream, http2: bool) {
     let (io, service) = (TokioIo::new(stream), service_fn(answer));
     match http2 {
         true => drop(http2::Builder::new(LocalExecutor).serve_connection(io, service).await),
-        false => drop(http1::Builder::new().serve_connection(io, service).await),
+        false => drop(http1::Builder::new().half_close(true).writev(false).serve_connection(io, service).await),
     }
 }
 

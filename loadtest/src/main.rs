@@ -21,6 +21,7 @@ mod operation;
 mod output;
 mod overload;
 mod pace;
+mod profile;
 mod proxy;
 mod report;
 mod request;
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Baseline(args) => baseline::serve(&args).map(|()| true),
         Command::Turns(args) => turns::run(&args),
+        Command::Profile(args) => profile::run(&args),
         Command::Scale(args) => scale::run(&args),
         Command::Overload(args) => overload::run(&args),
         Command::Compare(args) => compare::run(&args),

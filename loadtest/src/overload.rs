@@ -78,7 +78,7 @@ impl Findings {
     }
 
     fn table(&self) -> String {
-        let head = format!("{:<24} {:<44} {:>14} {:>9} {:>4}\n", "", "", "goal", "reached", "met");
+        let head = format!("{:<38} {:<44} {:>14} {:>9} {:>4}\n", "", "", "goal", "reached", "met");
         let table = self.goals.iter().map(Goal::line).fold(head, |table, line| table + &line);
         self.notes.iter().fold(table, |table, note| table + note + "\n")
     }
@@ -90,7 +90,7 @@ fn settings(args: &OverloadArgs) -> Vec<(String, String)> {
         ("connections of open loops", args.connections.to_string()),
         ("connections allowed", args.connections_max.to_string()),
         ("window of an overloaded store", format!("{} s", args.seconds)),
-        ("turns of a busy core", args.turns.to_string()),
+        ("turns", args.turns.to_string()),
         ("server on core", args.stage.server_core.to_string()),
         ("load, proxy and Redis on core", args.stage.load_core.to_string()),
     ];

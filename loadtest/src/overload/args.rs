@@ -17,7 +17,7 @@ pub(crate) struct OverloadArgs {
     /// Connections that the service allows, and that all ask at once while its core is the bottleneck
     #[arg(long, default_value_t = 4096, value_parser = at_least_one)]
     pub(crate) connections_max: usize,
-    /// Turns through all numbers of connections; medians are taken over them
+    /// Turns, of a slow store through its loads and of a busy core through all numbers of connections; medians are taken over them
     #[arg(long, default_value_t = 3, value_parser = at_least_one)]
     pub(crate) turns: usize,
     /// Seconds of the window in which the store is overloaded; other windows are shares of it

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::memory::Growth;
 use crate::report::Summary;
+use crate::report::figures::Spread;
 
 /// Refusals come within this, milliseconds at the 99th percentile.
 const REFUSAL_MS_MAX: f64 = 5.0;
@@ -52,8 +53,22 @@ impl Goal {
         };
         let reached = self.reached.map_or("-".to_owned(), |reached| format!("{reached:.2}"));
         let met = if self.met { "yes" } else { "NO" };
-        format!("{:<24} {:<44} {bound:>14} {reached:>9} {met:>4}\n", self.load, self.figure)
+        format!("{:<38} {:<44} {bound:>14} {reached:>9} {met:>4}\n", self.load, self.figure)
     }
+}
+
+/// The same goals of several turns as one: the median, but the worst where nothing at all may happen. What a turn could not tell, none told.
+pub(super) fn over_turns(turns: &[Vec<Goal>]) -> Vec<Goal> {
+    let Some(first) = turns.first() else { return Vec::new() };
+    let merged = first.iter().enumerate().map(|(index, goal)| {
+        let reached: Option<Vec<f64>> = turns.iter().map(|goals| goals.get(index)?.reached).collect();
+        let reached = reached.and_then(Spread::of).map(|spread| match goal.bound {
+            Bound::AtMost(0.0) => spread.most,
+            Bound::AtMost(_) | Bound::AtLeast(_) => spread.median,
+        });
+        Goal::new(&goal.load, goal.figure, goal.bound, reached)
+    });
+    merged.collect()
 }
 
 /// Right answers a second.
@@ -174,6 +189,20 @@ mod tests {
     fn without_a_store_everything_is_refused_at_once() {
         assert_eq!(missed(&of_no_store("x", &window(&[(503, true, 1000, 1)]))), Vec::<&str>::new());
         assert_eq!(missed(&of_no_store("x", &window(&[(503, false, 1000, 6), (200, false, 1, 1)]))).len(), 3);
+    }
+
+    #[test]
+    fn turns_are_judged_by_their_median_and_what_may_not_happen_by_the_worst() {
+        let turn = |p99, strays| {
+            let reached = |bound, reached| Goal::new("x", "f", bound, reached);
+            vec![reached(Bound::AtMost(2.0), p99), reached(Bound::AtMost(0.0), Some(strays))]
+        };
+        let turns = [turn(Some(1.0), 0.0), turn(Some(9.0), 0.0), turn(Some(2.0), 3.0)];
+        let merged: Vec<_> = over_turns(&turns).iter().map(|goal| (goal.reached, goal.met)).collect();
+        assert_eq!(merged, [(Some(2.0), true), (Some(3.0), false)]);
+        let untold = over_turns(&[turn(Some(1.0), 0.0), turn(None, 0.0)]);
+        assert_eq!((untold[0].reached, untold[0].met), (None, false));
+        assert_eq!(over_turns(&[]), vec![]);
     }
 
     #[test]

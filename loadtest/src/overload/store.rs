@@ -27,14 +27,19 @@ pub(super) fn measure(rig: &Rig<'_>, findings: &mut Findings) -> Result<(), Fail
         Load { operation, rate, connections, warmup, window }
     };
     service.keep_tokens(load(Operation::Issue, None, CLOSED_CONNECTIONS, 0.1), TOKENS)?;
-    for operation in [Operation::Issue, Operation::Introspect] {
-        let (closed, _) = service.drive(load(operation, None, CLOSED_CONNECTIONS, 0.3))?;
-        let capacity = goodput(&closed);
-        let (full, _) = service.drive(load(operation, Some(FULL * capacity), rig.args.connections, 0.5))?;
-        let (over, growth) = service.drive(load(operation, Some(OVER * capacity), rig.args.connections, 1.0))?;
-        let name = format!("slow store, {}", operation.name());
-        findings.goals.extend(goal::of_store(&name, capacity, &full, &over, growth));
-        findings.take(&name, [("closed loop", closed), ("full load", full), ("overload", over)]);
+    let operations = [Operation::Issue, Operation::Introspect];
+    let mut turns = operations.map(|_| Vec::new());
+    for _ in 0..rig.args.turns {
+        for (operation, turns) in operations.into_iter().zip(&mut turns) {
+            let (closed, _) = service.drive(load(operation, None, CLOSED_CONNECTIONS, 0.3))?;
+            let capacity = goodput(&closed);
+            let (full, _) = service.drive(load(operation, Some(FULL * capacity), rig.args.connections, 0.5))?;
+            let (over, growth) = service.drive(load(operation, Some(OVER * capacity), rig.args.connections, 1.0))?;
+            let name = format!("slow store, {}", operation.name());
+            turns.push(goal::of_store(&name, capacity, &full, &over, growth));
+            findings.take(&name, [("closed loop", closed), ("full load", full), ("overload", over)]);
+        }
     }
+    findings.goals.extend(turns.iter().flat_map(|turns| goal::over_turns(turns)));
     Ok(())
 }

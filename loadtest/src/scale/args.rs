@@ -15,7 +15,7 @@ pub(crate) struct ScaleArgs {
     #[arg(long, value_enum, value_delimiter = ' ', num_args = 1..)]
     pub(crate) only: Vec<Part>,
     /// Turns; medians are taken over them
-    #[arg(long, default_value_t = 5, value_parser = at_least_one)]
+    #[arg(long, default_value_t = 7, value_parser = at_least_one)]
     pub(crate) turns: usize,
     /// Seconds of each measured window
     #[arg(long, default_value_t = 1.0, value_parser = above_zero)]

@@ -4,6 +4,8 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use crate::failure::{Context, Failure};
 
 /// So much of a log's end is shown when a process ends that should not have.
@@ -40,6 +42,11 @@ impl Process {
     /// The programs before it replaced themselves by it: the child is the service.
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Stops it where it is: it keeps its connections and says nothing more.
+    pub(crate) fn freeze(&self) -> Result<(), Failure> {
+        kill_process(Pid::from_child(&self.child), Signal::STOP).context(|| format!("freezing {}", self.name))
     }
 
     pub(crate) fn name(&self) -> &'static str {

@@ -116,6 +116,11 @@ impl Subject {
         Self { described: text.to_owned(), ..self }
     }
 
+    /// Of the service.
+    pub(crate) fn pid(&self) -> u32 {
+        self.processes.first().map_or(0, Process::pid)
+    }
+
     pub(crate) fn watched(&self) -> Watched {
         let (server, redis) = (Some(self.server_cpu.clone()), self.redis_cpu.clone());
         Watched { server, redis, metrics: self.metrics.clone() }
