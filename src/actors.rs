@@ -24,6 +24,7 @@ pub(crate) mod deadlines;
 pub mod inspector;
 pub(crate) mod mailbox;
 pub mod minter;
+pub mod notary;
 mod pace;
 pub mod revoker;
 pub mod supervisor;

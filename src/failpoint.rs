@@ -15,6 +15,8 @@ pub(crate) enum FailPoint {
     Inspector,
     /// The same, after the store has deleted.
     Revoker,
+    /// The same, after the store has noted the uses.
+    Notary,
     /// Within an endpoint, with a request that was read whole.
     Endpoint,
     /// In the task of a connection to Redis, with a trip under way.

@@ -40,6 +40,7 @@ use arc_swap::ArcSwap;
 use crate::actors::authenticator::AuthenticatorHandle;
 use crate::actors::inspector::InspectorHandle;
 use crate::actors::minter::MinterHandle;
+use crate::actors::notary::NotaryHandle;
 use crate::actors::revoker::RevokerHandle;
 use crate::clock::Clock;
 use crate::lifecycle::Health;
@@ -60,6 +61,8 @@ pub struct Services {
     pub inspector: InspectorHandle,
     /// Takes tokens back.
     pub revoker: RevokerHandle,
+    /// Sees to it that what is good for one use is used once.
+    pub notary: NotaryHandle,
     /// What the process shares.
     pub shared: Arc<Shared>,
 }

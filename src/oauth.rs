@@ -4,15 +4,20 @@
 //! keep what it makes.
 
 pub mod client;
+pub mod client_assertion;
 pub mod client_id;
 pub mod client_secret;
 pub mod credentials;
+pub mod endpoint;
 pub mod error;
 pub mod form;
 pub mod grant;
 pub mod introspection;
+pub mod jws;
+pub mod jwt;
 pub mod keys;
 pub mod metadata;
+pub mod replay;
 pub mod scope;
 pub mod secret;
 pub mod time;

@@ -21,6 +21,7 @@ use std::fmt;
 use std::rc::Rc;
 
 use crate::oauth::client_id::ClientId;
+use crate::oauth::replay::{Claimed, SingleUse};
 use crate::oauth::time::{Lifetime, Timestamp};
 use crate::oauth::token::{Page, TokenAddress, TokenRecord};
 
@@ -62,6 +63,8 @@ pub enum StoreError {
     GrantMissing,
     /// A record whose grant's seal does not open.
     GrantSealBroken,
+    /// It may have forgotten what was used before, and this could have been: it began to remember later.
+    ReplayFloor,
     /// The operating system gave no random bytes, or sealing failed: nothing was written.
     Internal,
 }
@@ -84,6 +87,18 @@ pub struct Deletion {
     pub client_id: ClientId,
 }
 
+/// Bytes that tell one try to use something from all others.
+pub const TRY_BYTES: usize = 16;
+
+/// The use of something that is good for one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// Of what.
+    pub single_use: SingleUse,
+    /// Whose try it is: drawn at random. What was sent twice must hear the same twice.
+    pub by: [u8; TRY_BYTES],
+}
+
 /// A store of tokens, as one worker holds it: batches in, batches out. Futures are local to the worker's thread; dropping one
 /// gives up the answer and says nothing about what the store did.
 pub trait TokenStore: 'static {
@@ -103,6 +118,11 @@ pub trait TokenStore: 'static {
     /// Deletes records; deleting what is not there is fine. `Ok(())` at a place: no [`TokenStore::find`] that begins later finds it, nor one of
     /// another handle of this process whatever becomes of the store.
     fn delete(&self, batch: Vec<Deletion>) -> impl Future<Output = Vec<Result<(), StoreError>>>;
+
+    /// Notes uses, each by one atomic write, and remembers them for [`REMEMBERED_SECONDS`](crate::oauth::replay::REMEMBERED_SECONDS).
+    /// Of all tries at one thing, by all handles of all processes, one at most ever hears [`Claimed::First`];
+    /// [`StoreError::ReplayFloor`]: what was made so early may have been used before the store began to remember.
+    fn claim(&self, batch: Vec<Claim>) -> impl Future<Output = Vec<Result<Claimed, StoreError>>>;
 }
 
 impl StoreError {
@@ -121,7 +141,8 @@ impl StoreError {
             | Self::GrantMissing
             | Self::GrantSealBroken => 1,
             Self::Unavailable | Self::NotServing => 2,
-            Self::Full | Self::WritesStopped | Self::Denied | Self::Refused | Self::Internal => 5,
+            // Until then what is made anew is new enough.
+            Self::ReplayFloor | Self::Full | Self::WritesStopped | Self::Denied | Self::Refused | Self::Internal => 5,
         }
     }
 }
@@ -141,6 +162,7 @@ impl fmt::Display for StoreError {
             Self::UnknownVersion => "a record of an unknown version",
             Self::GrantMissing => "a record's grant is missing",
             Self::GrantSealBroken => "a grant's seal does not open",
+            Self::ReplayFloor => "the store may have forgotten what was used before",
             Self::Internal => "sealing or randomness failed",
         })
     }
@@ -164,5 +186,9 @@ impl<S: TokenStore> TokenStore for Rc<S> {
 
     async fn delete(&self, batch: Vec<Deletion>) -> Vec<Result<(), StoreError>> {
         S::delete(self, batch).await
+    }
+
+    async fn claim(&self, batch: Vec<Claim>) -> Vec<Result<Claimed, StoreError>> {
+        S::claim(self, batch).await
     }
 }

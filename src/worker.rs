@@ -21,10 +21,12 @@ use crate::actors::deadlines::Deadlines;
 use crate::actors::inspector::{InspectorHandle, InspectorOptions};
 use crate::actors::mailbox::Capacity;
 use crate::actors::minter::{MinterHandle, MinterOptions};
+use crate::actors::notary::{NotaryHandle, NotaryOptions};
 use crate::actors::revoker::{RevokerHandle, RevokerOptions};
 use crate::actors::supervisor::{self, Crash};
 use crate::http::{Services, Shared};
 use crate::oauth::client::Clients;
+use crate::oauth::client_assertion::Audiences;
 use crate::random::Random;
 use crate::store::TokenStore;
 
@@ -65,6 +67,8 @@ impl House {
         };
         let store = Rc::new(store);
         let clock = shared.clock.clone();
+        let authenticating = AuthenticatorOptions { audiences: Audiences::of(&shared.issuer), clock: clock.clone() };
+        let noting = NotaryOptions { batch_max: BATCH_MAX, random: random.clone() };
         let minting = MinterOptions {
             prefix: shared.token_prefix.clone(),
             keys: shared.keys.clone(),
@@ -72,20 +76,20 @@ impl House {
             clock: clock.clone(),
             random,
         };
-        let authenticating = AuthenticatorOptions { clock: clock.clone() };
         let inspecting = InspectorOptions { batch_max: BATCH_MAX, clock };
         let (authenticator, authenticating) = AuthenticatorHandle::start(&around, clients, authenticating);
         let (minter, minting) = MinterHandle::start(&around, store.clone(), minting);
         let (inspector, inspecting) = InspectorHandle::start(&around, store.clone(), inspecting);
-        let (revoker, revoking) = RevokerHandle::start(&around, store, RevokerOptions { batch_max: BATCH_MAX });
+        let (revoker, revoking) = RevokerHandle::start(&around, store.clone(), RevokerOptions { batch_max: BATCH_MAX });
+        let (notary, noting) = NotaryHandle::start(&around, store, noting);
 
         let mut tasks = JoinSet::new();
-        for actor in [authenticating, minting, inspecting, revoking] {
+        for actor in [authenticating, minting, inspecting, revoking, noting] {
             tasks.spawn_local(supervisor::once("supervisor", actor));
         }
         let deadlines = around.deadlines;
         tasks.spawn_local(supervisor::keep_alive("sweep", async move || deadlines.sweep_for_ever().await));
-        Self { services: Services { authenticator, minter, inspector, revoker, shared }, tasks }
+        Self { services: Services { authenticator, minter, inspector, revoker, notary, shared }, tasks }
     }
 
     /// Adds a task that lives as long as the house, and whose panic is a crash.

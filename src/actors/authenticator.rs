@@ -1,7 +1,8 @@
 //! Authenticates clients: presented credentials come in, a registered client goes out.
 //!
 //! Invariant: an unknown client costs what a known one does, and no answer tells the two apart; why one was refused is for
-//! metrics and logs alone.
+//! metrics and logs alone. Assertions are judged by what they say before any signature is verified, so there the time tells who is
+//! registered.
 
 mod coarse_time;
 
@@ -16,8 +17,10 @@ use super::{ActorError, Deadline, Surroundings};
 use crate::clock::Clock;
 use crate::failpoint::{self, FailPoint};
 use crate::oauth::client::{AuthMethod, Client, ClientId, Clients};
+use crate::oauth::client_assertion::{AssertionFault, Audiences};
 use crate::oauth::client_secret::Matches;
-use crate::oauth::credentials::{PresentedCredentials, PresentedMethod, SecretReading, Unproven};
+use crate::oauth::credentials::{PresentedAssertion, PresentedCredentials, PresentedMethod, SecretReading, Unproven};
+use crate::oauth::replay::SingleUse;
 use crate::oauth::time::Timestamp;
 use crate::telemetry::labels::ActorName;
 
@@ -36,6 +39,8 @@ pub struct AuthenticatorHandle {
 pub enum Authentication {
     /// The client has proved who it is.
     Proven(Arc<Client>),
+    /// It has, if this is the first use of what it proved it by.
+    ProvenOnce(Arc<Client>, SingleUse),
     /// It has not. One answer to the client, whatever the reason.
     Refused(Refusal),
 }
@@ -66,18 +71,24 @@ pub enum RefusalReason {
     Malformed,
     /// Nothing was presented.
     Missing,
+    /// The `client_id` beside an assertion is another's (row W03).
+    OtherClient,
+    /// An assertion that does not prove it.
+    Assertion(AssertionFault),
+}
+
+/// What an authenticator is told.
+#[derive(Clone, Debug)]
+pub struct AuthenticatorOptions {
+    /// Whom assertions must be meant for.
+    pub audiences: Audiences,
+    /// Where time comes from.
+    pub clock: Clock,
 }
 
 struct Authenticate {
     presented: PresentedCredentials,
     reply: Reply<Authentication>,
-}
-
-/// What an authenticator works with.
-#[derive(Clone, Debug)]
-pub struct AuthenticatorOptions {
-    /// Where time comes from.
-    pub clock: Clock,
 }
 
 struct Authenticator {
@@ -90,7 +101,7 @@ struct Authenticator {
 /// What a batch is judged by.
 struct Judge<'a> {
     clients: &'a Clients,
-    clock: &'a Clock,
+    options: &'a AuthenticatorOptions,
     /// When the batch was taken, to the second.
     used_at: Timestamp,
 }
@@ -148,7 +159,7 @@ impl Actor<Authenticate> for Authenticator {
             failpoint::reach(FailPoint::Authenticator);
             let clients = self.clients.load();
             let used_at = self.time.at(inbox.last_taken());
-            let judge = Judge { clients: &clients, clock: &self.options.clock, used_at };
+            let judge = Judge { clients: &clients, options: &self.options, used_at };
             for Authenticate { presented, reply } in batch {
                 if reply.is_awaited() {
                     reply.send(Ok(judge.judge(&presented)));
@@ -171,9 +182,10 @@ impl Judge<'_> {
                         }) => by_the_rfc,
                         raw => raw,
                     },
-                    (Authentication::Proven(_), _) | (_, None) => by_the_rfc,
+                    (Authentication::Proven(_) | Authentication::ProvenOnce(..), _) | (_, None) => by_the_rfc,
                 }
             }
+            PresentedCredentials::Assertion(presented) => self.judge_assertion(presented),
             // A Bearer token is judged by the Inspector; here it proves nothing.
             PresentedCredentials::Bearer(_) => refused(RefusalReason::Missing, None),
             PresentedCredentials::Unproven(Unproven::Missing) => refused(RefusalReason::Missing, None),
@@ -191,7 +203,7 @@ impl Judge<'_> {
             return refused(RefusalReason::UnknownClient, None);
         };
         let registration = client.registration();
-        let now = || Timestamp::from_unix_millis(self.clock.unix_millis());
+        let now = || Timestamp::from_unix_millis(self.options.clock.unix_millis());
         let reason = if !matches.any() {
             RefusalReason::WrongSecret
         } else if registration.disabled {
@@ -205,6 +217,39 @@ impl Judge<'_> {
             RefusalReason::SecretExpired
         };
         refused(reason, Some(client.id().clone()))
+    }
+
+    /// Rows W03 to W12 and A14. The signature comes after all that is cheap.
+    fn judge_assertion(&self, presented: &PresentedAssertion) -> Authentication {
+        let assertion = match &presented.assertion {
+            Ok(assertion) => assertion,
+            Err(fault) => return refused(RefusalReason::Assertion(*fault), None),
+        };
+        let Some(subject) = assertion.subject() else {
+            return refused(RefusalReason::Assertion(AssertionFault::Claims), None);
+        };
+        if presented.client_id.as_deref().is_some_and(|client_id| client_id != subject) {
+            return refused(RefusalReason::OtherClient, None);
+        }
+        let Some(client) = self.clients.get(subject) else {
+            return refused(RefusalReason::UnknownClient, None);
+        };
+        let registration = client.registration();
+        let judge = || {
+            let fault = RefusalReason::Assertion;
+            let now = Timestamp::from_unix_millis(self.options.clock.unix_millis());
+            let single_use =
+                assertion.check(subject, &self.options.audiences, presented.sent_to, now).map_err(fault)?;
+            if registration.auth_method != AuthMethod::PrivateKeyJwt {
+                return Err(RefusalReason::MethodNotRegistered);
+            }
+            assertion.verify(&registration.keys).map_err(fault)?;
+            if registration.disabled { Err(RefusalReason::ClientDisabled) } else { Ok(single_use) }
+        };
+        match judge() {
+            Ok(single_use) => Authentication::ProvenOnce(client.clone(), single_use),
+            Err(reason) => refused(reason, Some(client.id().clone())),
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! A worker's four actors on a store that a test can break, for the tests of the rooms above.
+//! A worker's actors on a store that a test can break, for the tests of the rooms above.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "for tests and fuzzers, which end where something fails")]
 
@@ -12,17 +12,21 @@ use arc_swap::ArcSwap;
 use super::authenticator::{AuthenticatorHandle, AuthenticatorOptions};
 use super::inspector::{InspectorHandle, InspectorOptions};
 use super::minter::{MinterHandle, MinterOptions};
+use super::notary::{NotaryHandle, NotaryOptions};
 use super::revoker::{RevokerHandle, RevokerOptions};
 use super::supervisor::Supervised;
 use super::{Surroundings, deadlines::Deadlines, mailbox::Capacity};
 use crate::clock::Clock;
 use crate::oauth::client::Clients;
+use crate::oauth::client_assertion::Audiences;
 use crate::oauth::keys::ServiceKeys;
+use crate::oauth::metadata::Issuer;
+use crate::oauth::replay::Claimed;
 use crate::oauth::time::{Lifetime, Timestamp};
 use crate::oauth::token::{Page, TokenAddress};
 use crate::random::Random;
 use crate::store::memory::{MemoryHandle, MemoryStore};
-use crate::store::{Deletion, Lookup, NewRecord, TokenStore};
+use crate::store::{Claim, Deletion, Lookup, NewRecord, TokenStore};
 use crate::telemetry::metrics::Metrics;
 
 pub(crate) use crate::store::StoreError;
@@ -52,6 +56,7 @@ pub(crate) struct Actors {
     pub(crate) minter: MinterHandle,
     pub(crate) inspector: InspectorHandle,
     pub(crate) revoker: RevokerHandle,
+    pub(crate) notary: NotaryHandle,
     pub(crate) store: BreakableStore,
     pub(crate) tasks: Vec<Supervised>,
 }
@@ -69,17 +74,20 @@ impl Actors {
         let around = Surroundings { deadlines: Deadlines::default(), metrics, capacity };
         let minting =
             MinterOptions { prefix: "jt".into(), keys, batch_max: 8, clock: clock.clone(), random: Random::system() };
-        let (authenticator, a) =
-            AuthenticatorHandle::start(&around, clients, AuthenticatorOptions { clock: clock.clone() });
+        let issuer = Issuer::parse("https://as.example", false).unwrap();
+        let authenticating = AuthenticatorOptions { audiences: Audiences::of(&issuer), clock: clock.clone() };
+        let noting = NotaryOptions { batch_max: 8, random: Random::system() };
+        let (authenticator, a) = AuthenticatorHandle::start(&around, clients, authenticating);
         let (minter, b) = MinterHandle::start(&around, store.clone(), minting);
         let (inspector, c) = InspectorHandle::start(&around, store.clone(), InspectorOptions { batch_max: 8, clock });
         let (revoker, d) = RevokerHandle::start(&around, store.clone(), RevokerOptions { batch_max: 8 });
+        let (notary, e) = NotaryHandle::start(&around, store.clone(), noting);
         let deadlines = around.deadlines;
         let sweep: Supervised = Box::pin(async move {
             deadlines.sweep_for_ever().await;
             Ok(())
         });
-        Self { authenticator, minter, inspector, revoker, store, tasks: vec![a, b, c, d, sweep] }
+        Self { authenticator, minter, inspector, revoker, notary, store, tasks: vec![a, b, c, d, e, sweep] }
     }
 }
 
@@ -117,5 +125,9 @@ impl TokenStore for BreakableStore {
 
     async fn delete(&self, batch: Vec<Deletion>) -> Vec<Result<(), StoreError>> {
         self.unless_broken(batch.len(), self.inner.delete(batch)).await
+    }
+
+    async fn claim(&self, batch: Vec<Claim>) -> Vec<Result<Claimed, StoreError>> {
+        self.unless_broken(batch.len(), self.inner.claim(batch)).await
     }
 }

@@ -1,7 +1,7 @@
 //! The actors that use a store against a store that a test can look into and break.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,11 +18,12 @@ use crate::failpoint::{FailPoint, on_this_thread};
 use crate::oauth::client::ClientId;
 use crate::oauth::grant::{Grant, GrantParts};
 use crate::oauth::keys::{KeyId, ServiceKey, ServiceKeys};
+use crate::oauth::replay::Claimed;
 use crate::oauth::scope::Scope;
 use crate::oauth::time::{Lifetime, Timestamp};
 use crate::oauth::token::{Page, Token, TokenAddress, TokenRecord};
 use crate::random::Random;
-use crate::store::{Deletion, Lookup, NewRecord, StoreError, TokenStore};
+use crate::store::{Claim, Deletion, Lookup, NewRecord, StoreError, TokenStore};
 use crate::telemetry::exporter::Exporter;
 use crate::telemetry::metrics::MailboxMetrics;
 
@@ -34,6 +35,7 @@ struct Drawer {
     records: Rc<RefCell<HashMap<TokenAddress, TokenRecord>>>,
     fault: Rc<Cell<Option<StoreError>>>,
     delete_fault: Rc<Cell<Option<StoreError>>>,
+    used: Rc<RefCell<HashSet<[u8; 32]>>>,
     trips: Rc<RefCell<Vec<(&'static str, usize)>>>,
 }
 
@@ -69,6 +71,12 @@ impl TokenStore for Drawer {
         }
         batch.iter().for_each(|deletion| drop(self.records.borrow_mut().remove(&deletion.address)));
         self.trip("delete", batch.len(), |_| ())
+    }
+
+    async fn claim(&self, batch: Vec<Claim>) -> Vec<Result<Claimed, StoreError>> {
+        let mut used = self.used.borrow_mut();
+        let first: Vec<bool> = batch.iter().map(|claim| used.insert(claim.single_use.digest)).collect();
+        self.trip("claim", batch.len(), |item| if first[item] { Claimed::First } else { Claimed::Used })
     }
 }
 

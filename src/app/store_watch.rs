@@ -83,4 +83,12 @@ impl StoreObserver for StoreWatch {
     fn refused(&self, refusal: RecordRefusal) {
         self.metrics.record_refused(refusal);
     }
+
+    fn forgot_uses(&self) {
+        self.metrics.store_epoch_changed();
+        tracing::warn!(
+            event = "store_epoch_changed",
+            "the store is new, was emptied, or another took its place: assertions that were made before are refused with 503"
+        );
+    }
 }

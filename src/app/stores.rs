@@ -62,6 +62,7 @@ impl Stores {
             ttl_seconds_max,
             replicas: store.replicas,
             journal: Arc::new(RedisJournal::new(journal)),
+            epochs: Arc::default(),
             require_noeviction: store.require_noeviction,
         }))
     }

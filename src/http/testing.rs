@@ -124,8 +124,9 @@ impl TestService {
             drop(tokio::task::spawn_local(task));
         }
         let shared = shared(issuer, limits, keys, clock, metrics);
-        let Actors { authenticator, minter, inspector, revoker, store, .. } = Actors { tasks: vec![], ..actors };
-        let services = Services { authenticator, minter, inspector, revoker, shared: Arc::new(shared) };
+        let Actors { authenticator, minter, inspector, revoker, notary, store, .. } =
+            Actors { tasks: vec![], ..actors };
+        let services = Services { authenticator, minter, inspector, revoker, notary, shared: Arc::new(shared) };
         Self { services, store, exporter }
     }
 

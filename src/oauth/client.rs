@@ -9,6 +9,7 @@ pub use super::client_id::ClientId;
 use super::client_secret::{ClientSecret, SecretUses};
 use super::error::ProtocolError;
 use super::grant::{Grant, GrantParts};
+use super::jws::jwk_set::JwkSet;
 use super::scope::Scope;
 use super::time::{Lifetime, Timestamp};
 use super::token_request::TokenRequest;
@@ -33,6 +34,8 @@ pub enum AuthMethod {
     ClientSecretBasic,
     /// `client_secret_post`.
     ClientSecretPost,
+    /// `private_key_jwt`.
+    PrivateKeyJwt,
 }
 
 /// Whose tokens a resource server may introspect.
@@ -58,6 +61,8 @@ pub struct Registration {
     pub secrets: Vec<ClientSecret>,
     /// `token_endpoint_auth_method`.
     pub auth_method: AuthMethod,
+    /// `jwks`: the public keys of its assertions.
+    pub keys: JwkSet,
     /// Whether `client_secret_basic` and `client_secret_post` are told apart.
     pub strict_auth_method: bool,
     /// What it may ask for.
@@ -224,6 +229,7 @@ impl Registration {
             client_name: None,
             secrets: Vec::new(),
             auth_method: AuthMethod::default(),
+            keys: JwkSet::default(),
             strict_auth_method: false,
             scope: Scope::default(),
             default_scope: None,

@@ -6,6 +6,8 @@ use std::fmt;
 use data_encoding::BASE64;
 use zeroize::Zeroizing;
 
+use super::client_assertion::{self, AssertionFault, ClientAssertion};
+pub use super::endpoint::Endpoint;
 use super::error::ProtocolError;
 use super::form::{Form, unescape};
 use super::secret::Secret;
@@ -13,18 +15,10 @@ use super::secret::Secret;
 const TWO_HEADERS: ProtocolError = ProtocolError::InvalidRequest("more than one Authorization header");
 const TWO_METHODS: ProtocolError = ProtocolError::InvalidRequest("more than one way of client authentication");
 const TWO_CLIENTS: ProtocolError = ProtocolError::InvalidRequest("client_id is not that of the Authorization header");
+const NO_ASSERTION: ProtocolError = ProtocolError::InvalidRequest("client_assertion is missing");
+const FOREIGN_ASSERTION: ProtocolError =
+    ProtocolError::InvalidRequest("client_assertion_type is missing or none of ours");
 const TWO_TOKENS: ProtocolError = ProtocolError::InvalidRequest("an access token in header and body");
-
-/// Which endpoint is asked: introspection accepts Bearer (I05) and the same secret in two places (A10).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Endpoint {
-    /// RFC 6749.
-    Token,
-    /// RFC 7662.
-    Introspection,
-    /// RFC 7009.
-    Revocation,
-}
 
 /// How a client presents its proof; the closed set of the label `auth_method`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +36,17 @@ pub struct SecretReading {
     id_bytes: usize,
 }
 
+/// An assertion as presented.
+#[derive(Debug)]
+pub struct PresentedAssertion {
+    /// Where.
+    pub sent_to: Endpoint,
+    /// The `client_id` beside it, which need not be there (RFC 7521 section 4.2).
+    pub client_id: Option<Box<str>>,
+    /// What it is, or why it is none.
+    pub assertion: Result<ClientAssertion, AssertionFault>,
+}
+
 /// Proof as presented. More methods come as arms.
 #[derive(Debug)]
 pub enum PresentedCredentials {
@@ -54,9 +59,11 @@ pub enum PresentedCredentials {
         /// The raw one, if it differs.
         second: Option<SecretReading>,
     },
+    /// What the client signed (RFC 7523). Boxed, since nobody else should carry its size about.
+    Assertion(Box<PresentedAssertion>),
     /// A Bearer token (RFC 6750), at introspection alone.
     Bearer(Secret),
-    /// A client_id with no proof, an assertion (until its issue), an Authorization that cannot be read, or nothing at all.
+    /// A client_id with no proof, an Authorization that cannot be read, or nothing at all.
     Unproven(Unproven),
 }
 
@@ -67,7 +74,7 @@ pub enum Unproven {
     Missing,
     /// An Authorization header that cannot be read, or a client_secret with no client_id.
     Malformed,
-    /// A method that this server does not take (an assertion, a foreign scheme).
+    /// A method that this server does not take (a foreign scheme).
     Unsupported,
 }
 
@@ -97,7 +104,7 @@ impl PresentedCredentials {
         }
         header.refuse_a_second_method(endpoint, form)?;
         Ok(match header {
-            Header::Absent => from_body(form),
+            Header::Absent => from_body(endpoint, form)?,
             Header::Basic { first, second } => from_basic(first, second, form)?,
             Header::Bearer(token) if endpoint == Endpoint::Introspection => Self::Bearer(token),
             Header::Bearer(_) | Header::Foreign => Self::Unproven(Unproven::Unsupported),
@@ -124,9 +131,20 @@ fn from_basic(
     Ok(PresentedCredentials::Secret { method: PresentedMethod::Basic, first, second })
 }
 
-fn from_body(form: &Form<'_>) -> PresentedCredentials {
-    match (&form.client_assertion, &form.client_id, &form.client_secret) {
-        (Some(_), ..) => PresentedCredentials::Unproven(Unproven::Unsupported),
+fn from_body(endpoint: Endpoint, form: &Form<'_>) -> Result<PresentedCredentials, ProtocolError> {
+    Ok(match (&form.client_assertion, &form.client_id, &form.client_secret) {
+        (Some(assertion), client_id, _) => {
+            // "client_assertion_type REQUIRED" (RFC 7521 section 4.2).
+            if form.client_assertion_type.as_deref() != Some(client_assertion::TYPE) {
+                return Err(FOREIGN_ASSERTION);
+            }
+            PresentedCredentials::Assertion(Box::new(PresentedAssertion {
+                sent_to: endpoint,
+                client_id: client_id.as_deref().map(Box::from),
+                assertion: ClientAssertion::parse(assertion),
+            }))
+        }
+        (None, ..) if form.client_assertion_type.is_some() => return Err(NO_ASSERTION),
         (None, Some(client_id), Some(secret)) => PresentedCredentials::Secret {
             method: PresentedMethod::Post,
             first: SecretReading::join(client_id.as_bytes(), secret.as_bytes()),
@@ -134,7 +152,7 @@ fn from_body(form: &Form<'_>) -> PresentedCredentials {
         },
         (None, None, Some(_)) => PresentedCredentials::Unproven(Unproven::Malformed),
         (None, _, None) => PresentedCredentials::Unproven(Unproven::Missing),
-    }
+    })
 }
 
 impl Header {

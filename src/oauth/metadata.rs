@@ -5,6 +5,9 @@ use std::fmt;
 use serde::Serialize;
 use url::{Host, Url};
 
+use super::endpoint::Endpoint;
+use super::jws::algorithm;
+
 /// An issuer that passed M03, with the URLs that follow from it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Issuer {
@@ -65,6 +68,11 @@ impl Issuer {
         &self.path
     }
 
+    /// The URL of an endpoint.
+    pub fn url_of(&self, endpoint: Endpoint) -> String {
+        format!("{}{}", self.url, endpoint.path())
+    }
+
     /// As a JSON string with its quotes.
     pub fn as_json(&self) -> &str {
         &self.json
@@ -89,30 +97,36 @@ struct Document<'a> {
     response_types_supported: [&'static str; 0],
     grant_types_supported: [&'static str; 1],
     token_endpoint_auth_methods_supported: &'static [&'static str],
+    // "This metadata entry MUST be present if either of these authentication methods are specified": private_key_jwt is.
+    token_endpoint_auth_signing_alg_values_supported: [&'static str; 6],
     revocation_endpoint: String,
     revocation_endpoint_auth_methods_supported: &'static [&'static str],
+    revocation_endpoint_auth_signing_alg_values_supported: [&'static str; 6],
     introspection_endpoint: String,
     introspection_endpoint_auth_methods_supported: &'static [&'static str],
+    introspection_endpoint_auth_signing_alg_values_supported: [&'static str; 6],
 }
 
-const CLIENT_METHODS: &[&str] = &["client_secret_basic", "client_secret_post"];
+const CLIENT_METHODS: &[&str] = &["client_secret_basic", "client_secret_post", "private_key_jwt"];
 /// At introspection also a type of access token: "The valid client authentication method values are those registered in the
 /// IANA OAuth Token Endpoint Authentication Methods registry or […] the IANA OAuth Access Token Types registry."
-const INTROSPECTION_METHODS: &[&str] = &["client_secret_basic", "client_secret_post", "Bearer"];
+const INTROSPECTION_METHODS: &[&str] = &["client_secret_basic", "client_secret_post", "private_key_jwt", "Bearer"];
 
 /// The metadata document, compact JSON.
 pub fn document(issuer: &Issuer) -> Vec<u8> {
-    let endpoint = |path: &str| format!("{}{path}", issuer.as_str());
     let document = Document {
         issuer: issuer.as_str(),
-        token_endpoint: endpoint("/oauth2/token"),
+        token_endpoint: issuer.url_of(Endpoint::Token),
         response_types_supported: [],
         grant_types_supported: ["client_credentials"],
         token_endpoint_auth_methods_supported: CLIENT_METHODS,
-        revocation_endpoint: endpoint("/oauth2/revoke"),
+        token_endpoint_auth_signing_alg_values_supported: algorithm::NAMES,
+        revocation_endpoint: issuer.url_of(Endpoint::Revocation),
         revocation_endpoint_auth_methods_supported: CLIENT_METHODS,
-        introspection_endpoint: endpoint("/oauth2/introspect"),
+        revocation_endpoint_auth_signing_alg_values_supported: algorithm::NAMES,
+        introspection_endpoint: issuer.url_of(Endpoint::Introspection),
         introspection_endpoint_auth_methods_supported: INTROSPECTION_METHODS,
+        introspection_endpoint_auth_signing_alg_values_supported: algorithm::NAMES,
     };
     // Strings and lists of strings have no serialisation that fails.
     serde_json::to_vec(&document).unwrap_or_default()
@@ -184,6 +198,7 @@ mod tests {
     #[test]
     fn m02_m04_to_m07_the_document() {
         let issuer = Issuer::parse("https://h/t1", false).unwrap();
+        let algorithms = ["RS256", "PS256", "ES256", "ES384", "EdDSA", "Ed25519"];
         let expected = json!({
             "issuer": "https://h/t1",
             "token_endpoint": "https://h/t1/oauth2/token",
@@ -191,9 +206,13 @@ mod tests {
             "revocation_endpoint": "https://h/t1/oauth2/revoke",
             "response_types_supported": [],
             "grant_types_supported": ["client_credentials"],
-            "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
-            "revocation_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
-            "introspection_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "Bearer"],
+            "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "private_key_jwt"],
+            "token_endpoint_auth_signing_alg_values_supported": algorithms,
+            "revocation_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "private_key_jwt"],
+            "revocation_endpoint_auth_signing_alg_values_supported": algorithms,
+            "introspection_endpoint_auth_methods_supported":
+                ["client_secret_basic", "client_secret_post", "private_key_jwt", "Bearer"],
+            "introspection_endpoint_auth_signing_alg_values_supported": algorithms,
         });
         assert_eq!(serde_json::from_slice::<Value>(&document(&issuer)).unwrap(), expected);
     }

@@ -251,6 +251,10 @@ impl StoreObserver for Witness {
     fn refused(&self, refusal: RecordRefusal) {
         self.say(format_args!("record refused: {}", refusal.as_str()));
     }
+
+    fn forgot_uses(&self) {
+        self.say("redis may have forgotten uses");
+    }
 }
 
 /// What all simulations of a thread count into, and nobody reads.

@@ -12,13 +12,14 @@ use crate::clock::Clock;
 use crate::oauth::client::ClientId;
 use crate::oauth::grant::{Grant, GrantParts};
 use crate::oauth::keys::{KeyId, ServiceKey, ServiceKeys};
+use crate::oauth::replay::{Claimed, SingleUse};
 use crate::oauth::scope::Scope;
 use crate::oauth::time::{Lifetime, Timestamp};
 use crate::oauth::token::{Confirmation, Page, Token, TokenAddress, TokenRecord};
 use crate::random::Random;
 
 use super::open_pages::PAGE_TOKENS_MAX;
-use super::{Deletion, Lookup, NewRecord, TokenStore};
+use super::{Claim, Deletion, Lookup, NewRecord, StoreError, TRY_BYTES, TokenStore};
 
 const HOUR: Lifetime = Lifetime::from_seconds(3600);
 
@@ -52,6 +53,10 @@ pub(crate) async fn holds<S: TokenStore>(pair: impl AsyncFn() -> (S, S)) {
         a_page_is_the_same_until_it_is_full
         a_page_that_was_emptied_can_be_filled_again
         handles_at_work_at_once_lose_nothing
+        a_use_is_the_first_once_for_every_handle
+        of_one_batch_one_is_the_first
+        what_was_made_too_early_is_judged_by_nobody
+        of_many_at_once_one_is_the_first
     }
 }
 
@@ -275,5 +280,76 @@ async fn handles_at_work_at_once_lose_nothing<S: TokenStore>(a: &S, b: &S) {
         let expected = |of: &[NewRecord]| of.iter().map(found).collect::<Vec<_>>();
         let (of_b, of_a) = join(find(a, addresses(&by_b)), find(b, addresses(&by_a))).await;
         assert_eq!((of_a, of_b), (expected(&by_a), expected(&by_b)));
+    }
+}
+
+/// A use of what was made so late that every store remembers all of its uses.
+pub(crate) fn claim(jti: &str) -> Claim {
+    let made_at = Timestamp::from_unix_millis(Clock::System.unix_millis() + 3_600_000);
+    let by: [u8; TRY_BYTES] = Random::system().bytes().unwrap();
+    // What is kept of other tests has other names.
+    Claim { single_use: SingleUse::of_assertion("billing", &format!("{jti} {by:?}"), made_at), by }
+}
+
+/// The same by another try.
+pub(crate) fn again(claim: &Claim) -> Claim {
+    Claim { by: Random::system().bytes().unwrap(), ..*claim }
+}
+
+/// What the store says, once it knows that it has not forgotten anything.
+pub(crate) async fn claimed<S: TokenStore>(store: &S, claims: &[Claim]) -> Vec<Claimed> {
+    loop {
+        let answers = store.claim(claims.to_vec()).await;
+        assert_eq!(answers.len(), claims.len());
+        if !answers.contains(&Err(StoreError::ReplayFloor)) {
+            return answers.into_iter().map(Result::unwrap).collect();
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+async fn a_use_is_the_first_once_for_every_handle<S: TokenStore>(a: &S, b: &S) {
+    let (one, other) = (claim("one"), claim("other"));
+    assert_eq!(claimed(a, &[one]).await, [Claimed::First]);
+    for store in [a, b, a] {
+        assert_eq!(claimed(store, &[again(&one)]).await, [Claimed::Used]);
+        assert_eq!(claimed(store, &[one]).await, [Claimed::First], "what was sent twice is one try");
+    }
+    assert_eq!(claimed(b, &[again(&one), other]).await, [Claimed::Used, Claimed::First]);
+    assert_eq!(a.claim(vec![]).await, []);
+}
+
+async fn of_one_batch_one_is_the_first<S: TokenStore>(a: &S, _: &S) {
+    claimed(a, &[claim("before")]).await;
+    let (one, other) = (claim("one"), claim("other"));
+    let batch = [one, other, again(&one), again(&other), again(&one)];
+    let (first, used) = (Claimed::First, Claimed::Used);
+    assert_eq!(claimed(a, &batch).await, [first, first, used, used, used]);
+    let many: Vec<Claim> = (0..300).map(|n| claim(&n.to_string())).collect();
+    assert!(claimed(a, &many).await.into_iter().all(|claimed| claimed == first));
+    let many: Vec<Claim> = many.iter().map(again).collect();
+    assert!(claimed(a, &many).await.into_iter().all(|claimed| claimed == used));
+}
+
+async fn what_was_made_too_early_is_judged_by_nobody<S: TokenStore>(a: &S, b: &S) {
+    let early = |jti| {
+        let made_at = Timestamp::from_unix_millis(Clock::System.unix_millis() - 60_000);
+        Claim { single_use: SingleUse::of_assertion("billing", jti, made_at), ..claim(jti) }
+    };
+    let late = claim("late");
+    claimed(a, &[late]).await;
+    let batch = vec![early("early"), again(&late), claim("later")];
+    assert_eq!(b.claim(batch).await, [Err(StoreError::ReplayFloor), Ok(Claimed::Used), Ok(Claimed::First)]);
+}
+
+async fn of_many_at_once_one_is_the_first<S: TokenStore>(a: &S, b: &S) {
+    claimed(a, &[claim("before")]).await;
+    for round in 0..50 {
+        let one = claim(&format!("round {round}"));
+        let tries = |_| [again(&one), again(&one)];
+        let (by_a, by_b): (Vec<_>, Vec<_>) = ((0..4).flat_map(tries).collect(), (0..4).flat_map(tries).collect());
+        let (of_a, of_b) = join(claimed(a, &by_a), claimed(b, &by_b)).await;
+        let first = of_a.iter().chain(&of_b).filter(|claimed| **claimed == Claimed::First).count();
+        assert_eq!(first, 1, "{of_a:?} {of_b:?}");
     }
 }

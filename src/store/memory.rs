@@ -12,20 +12,23 @@ mod grants;
 mod shard;
 #[cfg(test)]
 mod tests;
+mod uses;
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::clock::Clock;
+use crate::oauth::replay::Claimed;
 use crate::oauth::time::{Lifetime, Timestamp};
 use crate::oauth::token::{Page, TokenAddress};
 use crate::random::Random;
 
 use super::open_pages::OpenPages;
-use super::{Deletion, Lookup, NewRecord, StoreError, TokenStore};
+use super::{Claim, Deletion, Lookup, NewRecord, StoreError, TokenStore};
 use grants::Grants;
 use shard::{Entry, Shard};
+use uses::Uses;
 
 /// Workers meet in a shard in one of so many cases.
 const SHARDS: u32 = 64;
@@ -49,6 +52,7 @@ pub struct MemoryHandle {
 struct Shared {
     shards: Vec<Mutex<Shard>>,
     grants: Mutex<Grants>,
+    uses: Uses,
     tokens: AtomicU64,
     tokens_max: u64,
     /// When a saver last swept, in milliseconds.
@@ -62,8 +66,9 @@ impl MemoryStore {
     /// pages from `random`.
     pub fn new(tokens_max: u64, clock: Clock, random: Random) -> Self {
         let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
+        let uses = Uses::new(Timestamp::from_unix_millis(clock.unix_millis()));
         let (grants, tokens, swept_at) = (Mutex::default(), AtomicU64::new(0), AtomicU64::new(0));
-        Self(Arc::new(Shared { shards, grants, tokens, tokens_max, swept_at, clock, random }))
+        Self(Arc::new(Shared { shards, grants, uses, tokens, tokens_max, swept_at, clock, random }))
     }
 
     /// What one worker works with.
@@ -187,6 +192,11 @@ impl TokenStore for MemoryHandle {
     async fn delete(&self, batch: Vec<Deletion>) -> Vec<Result<(), StoreError>> {
         batch.iter().for_each(|deletion| self.store.delete_now(&deletion.address));
         vec![Ok(()); batch.len()]
+    }
+
+    async fn claim(&self, batch: Vec<Claim>) -> Vec<Result<Claimed, StoreError>> {
+        let now = Timestamp::from_unix_millis(self.store.0.clock.unix_millis());
+        batch.iter().map(|claim| self.store.0.uses.claim(claim, now)).collect()
     }
 }
 

@@ -31,6 +31,9 @@ pub trait StoreObserver {
 
     /// A record that was found could not be used.
     fn refused(&self, refusal: RecordRefusal);
+
+    /// The store has forgotten what was used, or may have: for some seconds nothing that was made before counts as unused.
+    fn forgot_uses(&self);
 }
 
 /// Why there is no usable connection.
@@ -83,6 +86,7 @@ impl From<StoreError> for StoreErrorKind {
             StoreError::Denied => Self::Denied,
             StoreError::Refused => Self::Refused,
             StoreError::UnknownVersion | StoreError::GrantMissing | StoreError::GrantSealBroken => Self::Record,
+            StoreError::ReplayFloor => Self::ReplayFloor,
             StoreError::Internal => Self::Internal,
         }
     }
@@ -96,6 +100,7 @@ impl StoreObserver for Unobserved {
     fn operation(&self, _: StoreOperation, _: usize, _: Duration) {}
     fn failed(&self, _: StoreOperation, _: StoreErrorKind, _: u64) {}
     fn refused(&self, _: RecordRefusal) {}
+    fn forgot_uses(&self) {}
 }
 
 impl fmt::Display for StoreLost {

@@ -7,20 +7,22 @@
 //! - **The connection is a task of its own** ([`connection`]) that owns its socket; here are only the questions to it.
 //!
 //! # Reading order
-//! [`save`], [`find`], [`delete`] are the three stories. [`seal`], [`grant_seal`], [`sub_keys`], [`grants`] and [`pages`] are what is
+//! [`save`], [`find`], [`delete`] and [`claim`] are the stories. [`seal`], [`grant_seal`], [`sub_keys`], [`grants`] and [`pages`] are what is
 //! written, [`commands`] and [`trip`] how it is asked, [`link`] the way to the connection, and [`connection`], [`serving`],
 //! [`handshake`], [`wire`], [`breaker`], [`connector`] and [`resolver`] the connection itself. [`errors`] is the one table of Redis' refusals.
 //! [`sentinel`] leads it to a primary that changes, [`cluster`] is the same store over many primaries; [`lookout`] is what workers know
 //! together of where that is, [`inquiry`] how they ask. [`replicas`] is how writes wait for others, [`journal`] how revocations outlive
-//! what Redis forgets.
+//! what Redis forgets, and [`epoch`] how uses do.
 
 mod breaker;
+mod claim;
 pub mod cluster;
 mod commands;
 mod connection;
 pub mod connector;
 mod delete;
 pub mod endpoint;
+mod epoch;
 mod errors;
 mod find;
 #[cfg(any(test, fuzzing))]
@@ -79,9 +81,10 @@ use self::sub_keys::SubKeys;
 use self::tags::Tags;
 use super::observer::{JournalTrouble, StoreObserver};
 use super::open_pages::OpenPages;
-use super::{Deletion, Lookup, NewRecord, StoreError, TokenStore};
+use super::{Claim, Deletion, Lookup, NewRecord, StoreError, TokenStore};
 use crate::clock::Clock;
 use crate::oauth::keys::ServiceKeys;
+use crate::oauth::replay::Claimed;
 use crate::oauth::time::{Lifetime, Timestamp};
 use crate::oauth::token::{Page, TokenAddress};
 use crate::random::Random;
@@ -90,11 +93,12 @@ use crate::random::Random;
 #[derive(Clone)]
 pub struct RedisStore(Rc<Inner<Links>>);
 
-/// What the three stories share, over whatever ways lead to where tokens are kept.
+/// What the stories share, over whatever ways lead to where tokens are kept.
 struct Inner<W> {
     options: Rc<RedisOptions>,
     keys: Arc<ArcSwap<ServiceKeys>>,
     clock: Clock,
+    random: Random,
     observer: Rc<dyn StoreObserver>,
     ways: W,
     retries: RetryBudget,
@@ -165,7 +169,8 @@ impl RedisStore {
             retries: RetryBudget::new(),
             commands: RefCell::new(Commands::new(&options.key_prefix, opening.numbers)),
             grants: RefCell::new(Grants::new(options.ttl_seconds_max)),
-            pages: OpenPages::new(random),
+            pages: OpenPages::new(random.clone()),
+            random,
             told: Cell::new(None),
             options,
         }));
@@ -252,6 +257,10 @@ impl TokenStore for RedisStore {
 
     async fn delete(&self, batch: Vec<Deletion>) -> Vec<Result<(), StoreError>> {
         self.0.delete(&batch, Instant::now()).await
+    }
+
+    async fn claim(&self, batch: Vec<Claim>) -> Vec<Result<Claimed, StoreError>> {
+        self.0.claim(&batch, Instant::now()).await
     }
 }
 

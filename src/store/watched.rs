@@ -5,7 +5,8 @@ use std::rc::Rc;
 use tokio::time::Instant;
 
 use super::observer::StoreObserver;
-use super::{Deletion, Lookup, NewRecord, StoreError, TokenStore};
+use super::{Claim, Deletion, Lookup, NewRecord, StoreError, TokenStore};
+use crate::oauth::replay::Claimed;
 use crate::oauth::time::{Lifetime, Timestamp};
 use crate::oauth::token::{Page, TokenAddress};
 use crate::telemetry::labels::StoreOperation;
@@ -60,6 +61,13 @@ impl<S: TokenStore, O: StoreObserver + 'static> TokenStore for WatchedStore<S, O
         let asked_at = Instant::now();
         let answers = self.store.delete(batch).await;
         self.report(StoreOperation::Delete, asked_at, &answers);
+        answers
+    }
+
+    async fn claim(&self, batch: Vec<Claim>) -> Vec<Result<Claimed, StoreError>> {
+        let asked_at = Instant::now();
+        let answers = self.store.claim(batch).await;
+        self.report(StoreOperation::Claim, asked_at, &answers);
         answers
     }
 }

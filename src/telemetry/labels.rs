@@ -100,7 +100,8 @@ label! {
 label! {
     /// How a client presented its proof.
     AuthMethod, "auth_method", {
-        Basic = "client_secret_basic", Post = "client_secret_post", Bearer = "bearer", None = "none",
+        Basic = "client_secret_basic", Post = "client_secret_post", PrivateKeyJwt = "private_key_jwt",
+        Bearer = "bearer", None = "none",
     }
 }
 
@@ -110,20 +111,23 @@ label! {
         Success = "success", UnknownClient = "unknown_client", WrongSecret = "wrong_secret",
         SecretExpired = "secret_expired", ClientDisabled = "client_disabled",
         MethodNotRegistered = "method_not_registered", Malformed = "malformed", Missing = "missing",
+        WrongClaims = "wrong_claims", WrongAudience = "wrong_audience", AssertionExpired = "assertion_expired",
+        WrongTimes = "wrong_times", UnknownKey = "unknown_key", WrongSignature = "wrong_signature", Replayed = "replayed",
         RateLimited = "rate_limited", Unavailable = "unavailable",
     }
 }
 
 label! {
     /// What a store was asked to do.
-    StoreOperation, "operation", { Save = "save", Find = "find", Delete = "delete" }
+    StoreOperation, "operation", { Save = "save", Find = "find", Delete = "delete", Claim = "claim" }
 }
 
 label! {
     /// Why a store could not.
     StoreErrorKind, "kind", {
         Unavailable = "unavailable", Timeout = "timeout", Broken = "broken", Oom = "oom", NotServing = "not_serving",
-        WritesStopped = "writes_stopped", NotReplicated = "not_replicated", Denied = "denied", Refused = "refused", Record = "record", Internal = "internal",
+        WritesStopped = "writes_stopped", NotReplicated = "not_replicated", Denied = "denied", Refused = "refused", Record = "record",
+        ReplayFloor = "replay_floor", Internal = "internal",
     }
 }
 
@@ -154,7 +158,7 @@ label! {
 label! {
     /// The actors.
     ActorName, "actor", {
-        Authenticator = "authenticator", Minter = "minter", Inspector = "inspector", Revoker = "revoker",
+        Authenticator = "authenticator", Minter = "minter", Inspector = "inspector", Revoker = "revoker", Notary = "notary",
     }
 }
 

@@ -35,6 +35,7 @@ pub struct Metrics {
     store_batch_size: Family<Histogram>,
     store_errors: Family2<Counter>,
     store_records_refused: Family<Counter>,
+    store_epoch_changes: Counter,
     store_up: Gauge,
     store_connections: Family<Gauge>,
     store_eviction_policy_safe: Gauge,
@@ -72,6 +73,10 @@ const DESCRIPTIONS: &[(&str, &str)] = &[
     (BATCH_SIZE, "Items in one batch to the store, by operation."),
     ("jeton_store_errors_total", "Items that the store could not answer, by operation and kind."),
     ("jeton_store_records_refused_total", "Records that were not believed, by reason."),
+    (
+        "jeton_store_epoch_changes_total",
+        "Times that the store was found to have forgotten, or perhaps, which assertions were used.",
+    ),
     ("jeton_store_up", "1 when every worker's connection to the store is up."),
     ("jeton_store_connections", "Connections to the store, by state."),
     ("jeton_store_eviction_policy_safe", "0 when the store was seen to evict keys when full (maxmemory_policy)."),
@@ -118,6 +123,7 @@ impl Metrics {
             store_batch_size: Family::new::<StoreOperation>(names.histogram(BATCH_SIZE)),
             store_errors: Family2::new::<StoreOperation, StoreErrorKind>(names.counter("jeton_store_errors_total")),
             store_records_refused: Family::new::<RecordRefusal>(names.counter("jeton_store_records_refused_total")),
+            store_epoch_changes: names.counter("jeton_store_epoch_changes_total")(vec![]),
             store_up: names.gauge("jeton_store_up")(vec![]),
             store_connections: Family::new::<StoreConnectionState>(names.gauge("jeton_store_connections")),
             store_eviction_policy_safe: names.gauge("jeton_store_eviction_policy_safe")(vec![]),
@@ -193,6 +199,11 @@ impl Metrics {
     /// A record was not believed.
     pub fn record_refused(&self, reason: RecordRefusal) {
         self.store_records_refused.get(reason).increment(1);
+    }
+
+    /// The store may have forgotten which assertions were used.
+    pub fn store_epoch_changed(&self) {
+        self.store_epoch_changes.increment(1);
     }
 
     /// So many workers' connections to the store are up, of so many.

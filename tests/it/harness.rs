@@ -26,6 +26,7 @@ pub(crate) mod redis;
 pub(crate) mod request;
 pub(crate) mod sentinel;
 pub(crate) mod server;
+pub(crate) mod signer;
 pub(crate) mod strict;
 pub(crate) mod switch;
 pub(crate) mod tls;

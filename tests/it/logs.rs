@@ -6,6 +6,7 @@ use crate::harness::clients::{client_with_secret, secret_of};
 use crate::harness::config::ADMIN_TOKEN;
 use crate::harness::request::{INTROSPECT, REVOKE, TOKEN, form};
 use crate::harness::server::field;
+use crate::harness::signer::{Assertion, SIGNER, asking};
 use crate::harness::{RedisServer, Request, TestServer, until};
 
 const SECRET: &str = "SECRETCANARY-0123456789-abcdefghijklmnopqrstuvwxyz";
@@ -44,6 +45,8 @@ async fn send_canaries(server: &TestServer, token: &str) {
         Request::form(TOKEN, grant).bearer(FORGED),
         Request::form(TOKEN, grant).header("authorization", WRONG),
         Request::form(TOKEN, format!("{grant}&client_assertion={ASSERTION}")),
+        Request::form(TOKEN, asking(ASSERTION, &[])),
+        Request::form(TOKEN, asking(&Assertion::of(SIGNER).claim("jti", ASSERTION).sign(), &[])),
         Request::form(TOKEN, format!("{grant}&scope={WRONG}")).basic("canary", SECRET),
         Request::form(TOKEN, format!("{post}&{post}")),
         Request::form(TOKEN, format!("{post}&%zz")),

@@ -8,6 +8,7 @@
 
 mod harness;
 
+mod assertions;
 mod attacks;
 mod cli;
 mod compose;

@@ -12,6 +12,7 @@ use crate::oauth::client::Registration;
 use crate::oauth::client_secret::ClientSecret;
 use crate::oauth::credentials::Endpoint;
 use crate::oauth::form::Form;
+use crate::oauth::metadata::Issuer;
 use crate::oauth::secret::{Secret, SecretHash};
 use crate::telemetry::exporter::Exporter;
 
@@ -63,7 +64,8 @@ impl Door {
     }
 
     async fn within(&self, story: impl AsyncFnOnce(AuthenticatorHandle)) {
-        let options = AuthenticatorOptions { clock: self.clock.clone() };
+        let issuer = Issuer::parse("https://as.example", false).unwrap();
+        let options = AuthenticatorOptions { audiences: Audiences::of(&issuer), clock: self.clock.clone() };
         let (authenticator, task) = AuthenticatorHandle::start(&self.around, self.clients.clone(), options);
         let ((), end) = tokio::join!(story(authenticator), task);
         assert_eq!(end, Ok(()));
@@ -88,7 +90,7 @@ fn by_post(id: &str, secret: &str) -> PresentedCredentials {
 
 async fn ask(authenticator: &AuthenticatorHandle, presented: PresentedCredentials) -> Answer {
     match authenticator.authenticate(by(), presented).await.unwrap() {
-        Authentication::Proven(client) => Ok(client.id().as_str().to_string()),
+        Authentication::Proven(client) | Authentication::ProvenOnce(client, _) => Ok(client.id().as_str().to_string()),
         Authentication::Refused(refusal) => Err((refusal.reason, refusal.client_id.is_some())),
     }
 }

@@ -55,5 +55,6 @@ fn unknown_audiences(client: &ReadClient, known: &BTreeSet<&str>) -> Vec<Warning
 fn without_secret(client: &ReadClient) -> Option<Warning> {
     let registration = &client.registration;
     let what = format!("client `{}` has no secret and can never prove who it is", registration.client_id);
-    (registration.secrets.is_empty() && !registration.disabled).then(|| Warning::new(client.origin.clone(), what))
+    (registration.secrets.is_empty() && registration.keys.is_empty() && !registration.disabled)
+        .then(|| Warning::new(client.origin.clone(), what))
 }

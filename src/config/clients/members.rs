@@ -16,7 +16,7 @@ use crate::oauth::introspection::RESERVED_CLAIMS;
 use crate::oauth::time::Timestamp;
 
 /// The members of this release.
-pub(crate) const MEMBERS: [&str; 19] = [
+pub(crate) const MEMBERS: [&str; 21] = [
     "client_id",
     "client_name",
     "client_secret_hash",
@@ -24,6 +24,8 @@ pub(crate) const MEMBERS: [&str; 19] = [
     "client_secret",
     "client_secrets",
     "token_endpoint_auth_method",
+    "jwks",
+    "jwks_file",
     "scope",
     "default_scope",
     "audience",
@@ -39,8 +41,7 @@ pub(crate) const MEMBERS: [&str; 19] = [
 ];
 
 /// Those that come with later features.
-const LATER: [&str; 10] = [
-    "jwks",
+const LATER: [&str; 9] = [
     "jwks_uri",
     "tls_client_auth_subject_dn",
     "tls_client_auth_san_dns",
@@ -230,6 +231,15 @@ impl<'a> Members<'a> {
             _ => None,
         };
         moment.or_else(|| self.wrong(name, value, "a time by RFC 3339 with its offset, as in \"2026-11-23T10:00:00Z\""))
+    }
+
+    /// A table, as the JSON object that it stands for.
+    pub(super) fn object(&self, name: &str) -> Option<(Map<String, Value>, Origin)> {
+        let value = self.table.get(name)?;
+        match value.get_ref() {
+            DeValue::Table(table) => Some((self.json_object(table), self.place(&value.span()))),
+            _ => self.wrong(name, value, "a table, as in { keys = [{ kty = \"EC\", … }] }"),
+        }
     }
 
     /// A table that becomes members of the introspection answer (I15).

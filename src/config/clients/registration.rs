@@ -1,5 +1,6 @@
 //! One client's registration: what each member may hold, and what they may hold together.
 
+use super::client_keys;
 use super::members::{Members, Placed};
 use super::secrets::Secrets;
 use super::{ReadClient, ReadFile};
@@ -15,7 +16,10 @@ pub(super) fn read(members: Members<'_>, ttl_seconds_max: u32, file: &mut ReadFi
     let mut secrets = Secrets::default();
     let id = client_id(&members);
     let auth_method = auth_method(&members);
-    secrets.read(&members);
+    let keys = client_keys::read(&members, auth_method);
+    if auth_method != AuthMethod::PrivateKeyJwt {
+        secrets.read(&members);
+    }
     let (scope, default_scope) = scopes(&members);
     let (audience, default_audience) = audiences(&members);
     let is_named = id.is_some();
@@ -25,6 +29,7 @@ pub(super) fn read(members: Members<'_>, ttl_seconds_max: u32, file: &mut ReadFi
         client_name: members.text("client_name").map(|(name, _)| name),
         secrets: secrets.all,
         auth_method,
+        keys: keys.keys,
         strict_auth_method: members.flag("strict_auth_method"),
         scope,
         default_scope,
@@ -45,6 +50,8 @@ pub(super) fn read(members: Members<'_>, ttl_seconds_max: u32, file: &mut ReadFi
     };
     let introspection_origin = members.place_of("introspection");
     file.secret_files.extend(secrets.files);
+    file.secret_files.extend(keys.files);
+    secrets.warnings.extend(keys.warnings);
     let mistakes = members.into_mistakes();
     let is_good = is_named && mistakes.is_empty();
     file.mistakes.extend(mistakes);
@@ -73,15 +80,17 @@ fn auth_method(members: &Members<'_>) -> AuthMethod {
     let (what, hint) = match method.as_str() {
         "client_secret_basic" => return AuthMethod::ClientSecretBasic,
         "client_secret_post" => return AuthMethod::ClientSecretPost,
+        "private_key_jwt" => return AuthMethod::PrivateKeyJwt,
         // RFC 6749 section 4.4: the client credentials grant MUST only be used by confidential clients.
         "none" => (
             "a client with the method `none` is public, and the client credentials grant is for confidential ones alone",
             "give it a secret and leave the method out",
         ),
-        "private_key_jwt" | "client_secret_jwt" | "tls_client_auth" | "self_signed_tls_client_auth" => {
-            ("this method is not in this release yet", "client_secret_basic and client_secret_post are")
-        }
-        _ => ("there is no such method", "client_secret_basic and client_secret_post are known"),
+        "client_secret_jwt" | "tls_client_auth" | "self_signed_tls_client_auth" => (
+            "this method is not in this release yet",
+            "client_secret_basic, client_secret_post and private_key_jwt are",
+        ),
+        _ => ("there is no such method", "client_secret_basic, client_secret_post and private_key_jwt are known"),
     };
     members.push(Mistake::new(origin, format!("`{name}`: {what}")).hint(hint));
     AuthMethod::default()

@@ -70,7 +70,7 @@ fn all_mistakes_of_a_file_are_told_at_once() {
     let text = "[[client]]\nclient_id = \"\"\nclient_sercet_hash = [\"x\"]\n\n[[client]]\nclient_id = \"b\"\n\
                 client_secret_hash = [\"$sha256$x\"]\n  scope = \"a  b\"\ndisabled = \"no\"\n\n\
                 [[client]]\nclient_id = \"b\"\nclient_secret = \"x\"\n[[client]]\nclient_id = \"b\"\nclient_secret = \"x\"\n\
-                jwks = {}\n[clients]\n";
+                rate_limit = 1\n[clients]\n";
     assert_eq!(
         mistakes(text),
         [
@@ -81,7 +81,7 @@ fn all_mistakes_of_a_file_are_told_at_once() {
             "c.toml:9:12: `disabled` must be true or false, without quotes",
             "c.toml:12:13: client `b` is registered twice: first at c.toml:6:13",
             "c.toml:15:13: client `b` is registered twice: first at c.toml:6:13",
-            "c.toml:17:1: `jwks` is not in this release yet; take it out until it is",
+            "c.toml:17:1: `rate_limit` is not in this release yet; take it out until it is",
             "c.toml:18:2: there is no `clients` in a clients file; did you mean `[[client]]`?",
         ]
     );
@@ -98,7 +98,7 @@ fn all_mistakes_of_a_file_are_told_at_once() {
 fn each_member_is_checked() {
     for (text, expected) in [
         ("token_endpoint_auth_method = \"none\"", "public"),
-        ("token_endpoint_auth_method = \"private_key_jwt\"", "not in this release"),
+        ("token_endpoint_auth_method = \"client_secret_jwt\"", "not in this release"),
         ("scope = \"a\"\ndefault_scope = \"a b c\"", "`default_scope` holds `b c`"),
         ("default_audience = [\"x\"]", "`default_audience` holds `x`"),
         ("audience = [\"*\"]", "c.toml:4:13: `*` is no audience"),
@@ -260,4 +260,52 @@ fn demo_clients_stand_beside_the_files_and_behind_them() {
     assert!(read.warnings[0].what.contains("in place of the demo client"));
     let absent = ClientsSource::open(&scene.0.path().join("absent"), 86_400, demo::registrations());
     assert_eq!(absent.unwrap().1.clients.len(), 2);
+}
+
+/// RFC 7515 appendix A.3 and RFC 8037 appendix A.
+const P256: &str = r#"{ kty = "EC", crv = "P-256", x = "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU", y = "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0" }"#;
+const ED25519: &str =
+    r#"{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo","kid":"a"}]}"#;
+
+fn signing(members: &str) -> ReadFile {
+    let text = format!("[[client]]\nclient_id = \"a\"\ntoken_endpoint_auth_method = \"private_key_jwt\"\n{members}\n");
+    read_bytes(Path::new("c.toml"), text.into_bytes(), 86_400)
+}
+
+#[test]
+fn a_client_that_signs_has_keys_and_no_secret() {
+    let read = signing(&format!("jwks = {{ keys = [{P256}, {{ kty = \"new\" }}] }}"));
+    assert!(read.mistakes.is_empty(), "{:?}", read.mistakes);
+    let registration = &read.clients[0].registration;
+    assert_eq!((registration.auth_method, registration.keys.len()), (AuthMethod::PrivateKeyJwt, 1));
+    assert!(advice::advise(read.clients.iter()).iter().all(|warning| !warning.to_string().contains("secret")));
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.jwks");
+    std::fs::write(&path, ED25519).unwrap();
+    let read = signing(&format!("jwks_file = \"{}\"", path.display()));
+    assert_eq!(read.clients[0].registration.keys.len(), 1);
+    assert!(read.secret_files.contains(&path), "it is read again when it changes");
+    std::fs::write(&path, &ED25519[1..]).unwrap();
+    assert!(signing(&format!("jwks_file = \"{}\"", path.display())).mistakes[0].to_string().contains("no JSON object"));
+
+    let private = P256.replace("kty", "d = \"AAAA\", kty");
+    let small = r#"{ kty = "RSA", e = "AQAB", n = "n4g" }"#;
+    for (members, expected) in [
+        ("", "has no keys; give it `jwks`"),
+        ("jwks = {}", "`jwks`: it has no array `keys`"),
+        ("jwks = \"x\"", "`jwks` must be a table"),
+        ("jwks = { keys = [] }", "`jwks` has no key that verifies"),
+        (&format!("jwks = {{ keys = [{private}] }}"), "it holds the private key"),
+        (&format!("jwks = {{ keys = [{small}] }}"), "2048 to 4096 bits"),
+        (&format!("jwks = {{ keys = [{P256}] }}\nclient_secret = \"x\""), "has no `client_secret`; take it out"),
+        (&format!("jwks = {{ keys = [{P256}] }}\njwks_file = \"/absent\""), "/absent cannot be read"),
+    ] {
+        let mistakes = signing(members).mistakes;
+        assert!(mistakes.iter().any(|mistake| mistake.to_string().contains(expected)), "{members}: {mistakes:?}");
+    }
+    let idle =
+        format!("[[client]]\nclient_id = \"a\"\nclient_secret_hash = \"{}\"\njwks = {{ keys = [{P256}] }}\n", hash());
+    let read = read_bytes(Path::new("c.toml"), idle.into_bytes(), 86_400);
+    assert!(read.clients[0].warnings[0].to_string().contains("`jwks` is used for nothing"));
 }

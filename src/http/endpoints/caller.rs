@@ -12,10 +12,14 @@ use crate::http::body::Asked;
 use crate::http::error::Failure;
 use crate::http::notes::Notes;
 use crate::oauth::client::Client;
+use crate::oauth::client_assertion::AssertionFault;
 use crate::oauth::credentials::{PresentedCredentials, PresentedMethod};
 use crate::oauth::error::ProtocolError;
 use crate::oauth::introspection;
+use crate::oauth::replay::Claimed;
 use crate::telemetry::labels::{AuthMethod, AuthOutcome, IntrospectionOutcome, Label};
+
+const TWO_CLIENTS: ProtocolError = ProtocolError::InvalidRequest("client_id is not that of the assertion");
 
 /// A client that has proved who it is, and how.
 pub(super) struct Caller {
@@ -31,7 +35,11 @@ pub(super) async fn authenticate(
     notes: &mut Notes,
 ) -> Result<Caller, Failure> {
     let method = method(&presented);
-    let answer = services.authenticator.authenticate(asked.by, presented).await;
+    let mut answer = services.authenticator.authenticate(asked.by, presented).await;
+    if let Ok(Authentication::ProvenOnce(client, single_use)) = &answer {
+        let noted = services.notary.note(asked.by, *single_use).await;
+        answer = noted.map(|claimed| judge_use(client, claimed));
+    }
     conclude(services, asked, method, answer, notes)
 }
 
@@ -43,14 +51,31 @@ pub(super) async fn authenticate_for_revocation(
     notes: &mut Notes,
 ) -> Result<Caller, Failure> {
     let method = method(&presented);
-    let answer = services.authenticator.authenticate_for_revocation(asked.by, presented).await;
+    let mut answer = services.authenticator.authenticate_for_revocation(asked.by, presented).await;
+    if let Ok(Authentication::ProvenOnce(client, single_use)) = &answer {
+        let noted = services.notary.note_for_revocation(asked.by, *single_use).await;
+        answer = noted.map(|claimed| judge_use(client, claimed));
+    }
     conclude(services, asked, method, answer, notes)
+}
+
+/// The last of all checks: "The authorization server MAY ensure that JWTs are not replayed by maintaining the set of used "jti" values"
+/// (RFC 7523 section 3). This one does, and refuses where it cannot.
+fn judge_use(client: &Arc<Client>, claimed: Claimed) -> Authentication {
+    match claimed {
+        Claimed::First => Authentication::Proven(client.clone()),
+        Claimed::Used => Authentication::Refused(Refusal {
+            reason: RefusalReason::Assertion(AssertionFault::Replayed),
+            client_id: Some(client.id().clone()),
+        }),
+    }
 }
 
 fn method(presented: &PresentedCredentials) -> AuthMethod {
     match presented {
         PresentedCredentials::Secret { method: PresentedMethod::Basic, .. } => AuthMethod::Basic,
         PresentedCredentials::Secret { method: PresentedMethod::Post, .. } => AuthMethod::Post,
+        PresentedCredentials::Assertion(_) => AuthMethod::PrivateKeyJwt,
         PresentedCredentials::Bearer(_) => AuthMethod::Bearer,
         PresentedCredentials::Unproven(_) => AuthMethod::None,
     }
@@ -64,7 +89,8 @@ fn conclude(
     notes: &mut Notes,
 ) -> Result<Caller, Failure> {
     match answer {
-        Ok(Authentication::Proven(client)) => {
+        // One that must be the first use has been noted by now, or is no answer.
+        Ok(Authentication::Proven(client) | Authentication::ProvenOnce(client, _)) => {
             count(services, method, AuthOutcome::Success);
             notes.client(client.id());
             Ok(Caller { client, method })
@@ -75,7 +101,7 @@ fn conclude(
             }
             let client = client_id.as_ref().map(|id| id.as_str());
             refused(services, asked, method, outcome(reason), client, notes);
-            Err(ProtocolError::InvalidClient.into())
+            Err(error(reason).into())
         }
         Err(error) => {
             count(services, method, AuthOutcome::Unavailable);
@@ -93,6 +119,32 @@ fn outcome(reason: RefusalReason) -> AuthOutcome {
         RefusalReason::MethodNotRegistered => AuthOutcome::MethodNotRegistered,
         RefusalReason::Malformed => AuthOutcome::Malformed,
         RefusalReason::Missing => AuthOutcome::Missing,
+        RefusalReason::OtherClient => AuthOutcome::WrongClaims,
+        RefusalReason::Assertion(fault) => match fault {
+            AssertionFault::Malformed => AuthOutcome::Malformed,
+            AssertionFault::Claims => AuthOutcome::WrongClaims,
+            AssertionFault::Audience => AuthOutcome::WrongAudience,
+            AssertionFault::Expired => AuthOutcome::AssertionExpired,
+            AssertionFault::Times => AuthOutcome::WrongTimes,
+            AssertionFault::Key => AuthOutcome::UnknownKey,
+            AssertionFault::Signature => AuthOutcome::WrongSignature,
+            AssertionFault::Replayed => AuthOutcome::Replayed,
+        },
+    }
+}
+
+fn error(reason: RefusalReason) -> ProtocolError {
+    match reason {
+        // Two parts of one request that contradict each other tell nothing about a client (row W03).
+        RefusalReason::OtherClient => TWO_CLIENTS,
+        RefusalReason::UnknownClient
+        | RefusalReason::WrongSecret
+        | RefusalReason::SecretExpired
+        | RefusalReason::ClientDisabled
+        | RefusalReason::MethodNotRegistered
+        | RefusalReason::Malformed
+        | RefusalReason::Missing
+        | RefusalReason::Assertion(_) => ProtocolError::InvalidClient,
     }
 }
 

@@ -55,7 +55,9 @@ async fn authenticate(
             let token = std::str::from_utf8(token.expose()).unwrap_or_default();
             caller::authenticate_by_bearer(services, asked, token, notes).await
         }
-        PresentedCredentials::Secret { .. } | PresentedCredentials::Unproven(_) => {
+        PresentedCredentials::Secret { .. }
+        | PresentedCredentials::Assertion(_)
+        | PresentedCredentials::Unproven(_) => {
             Ok(caller::authenticate(services, asked, presented, notes).await?.client)
         }
     }

@@ -31,7 +31,8 @@ pub(super) fn authorise(services: &Services, reach: Reach, head: &Head<'_>, form
         PresentedCredentials::Bearer(_) => Err(AdminError::TokenWrong),
         PresentedCredentials::Unproven(Unproven::Malformed) => Err(AdminError::TokenMalformed),
         PresentedCredentials::Unproven(Unproven::Missing | Unproven::Unsupported)
-        | PresentedCredentials::Secret { .. } => Err(AdminError::TokenMissing),
+        | PresentedCredentials::Secret { .. }
+        | PresentedCredentials::Assertion(_) => Err(AdminError::TokenMissing),
     }
     .map_err(Failure::from)
 }

@@ -110,10 +110,20 @@ fn a10_a_secret_in_two_places_is_two_methods_but_at_introspection_where_it_is_th
 }
 
 #[test]
-fn a11_an_assertion_alone_is_unsupported_and_beside_another_method_one_too_many() {
-    let assertion = "client_assertion_type=t&client_assertion=x";
-    assert_eq!(unproven(at_token(&[], assertion)), Unproven::Unsupported);
-    assert_eq!(unproven(at_token(&[], &format!("{assertion}&client_id=id"))), Unproven::Unsupported);
+fn a11_w02_an_assertion_stands_alone_and_with_its_type() {
+    let jwt = "client_assertion_type=urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+    let assertion = &format!("{jwt}&client_assertion=x");
+    for (body, client_id) in [(assertion.clone(), None), (format!("{assertion}&client_id=id"), Some("id"))] {
+        let Ok(PresentedCredentials::Assertion(presented)) = at_token(&[], &body) else { panic!("{body}") };
+        assert_eq!((presented.sent_to, presented.client_id.as_deref()), (Endpoint::Token, client_id));
+        assert_eq!(presented.assertion.unwrap_err(), AssertionFault::Malformed);
+    }
+    for type_ in ["", "client_assertion_type=t&", "client_assertion_type=&"] {
+        assert_eq!(at_token(&[], &format!("{type_}client_assertion=x")).unwrap_err(), FOREIGN_ASSERTION, "{type_}");
+    }
+    for assertion in ["", "&client_assertion=", "&client_id=id"] {
+        assert_eq!(at_token(&[], &format!("{jwt}{assertion}")).unwrap_err(), NO_ASSERTION, "{assertion}");
+    }
     assert_eq!(at_token(&[], &format!("{assertion}&client_secret=x")).unwrap_err(), TWO_METHODS);
     for header in [basic("id:hush").as_str(), "Bearer x", "Basic"] {
         assert_eq!(at_token(&[header], assertion).unwrap_err(), TWO_METHODS, "{header}");

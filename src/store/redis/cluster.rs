@@ -6,11 +6,12 @@
 //! - **New tokens go where they can be kept**: a minter writes pages only of primaries that can be used, as many on each.
 //!
 //! # Reading order
-//! [`save`], [`find`] and [`delete`] are the stories, told in operations of [`rounds`]. [`nodes`] is who is asked, by what [`follower`] hears
+//! [`save`], [`find`], [`delete`] and [`claim`] are the stories, told in operations of [`rounds`]. [`nodes`] is who is asked, by what [`follower`] hears
 //! and [`redirect`]s say; [`choice`] is which pages are opened, [`health`] what becomes of many connections' reports,
 //! and [`journal`] how each primary is brought up to what was revoked.
 
 mod choice;
+mod claim;
 mod delete;
 mod find;
 mod follower;
@@ -41,12 +42,13 @@ use super::slot_map::{SlotMap, Tag};
 use super::sub_keys::SubKeys;
 use crate::clock::Clock;
 use crate::oauth::keys::ServiceKeys;
+use crate::oauth::replay::Claimed;
 use crate::oauth::time::{Lifetime, Timestamp};
 use crate::oauth::token::{Page, TokenAddress};
 use crate::random::Random;
 use crate::store::observer::StoreObserver;
 use crate::store::open_pages::OpenPages;
-use crate::store::{Deletion, Lookup, NewRecord, StoreError, TokenStore};
+use crate::store::{Claim, Deletion, Lookup, NewRecord, StoreError, TokenStore};
 
 /// How often the nodes are looked after.
 const TICK: Duration = Duration::from_millis(500);
@@ -79,7 +81,8 @@ impl ClusterStore {
             retries: RetryBudget::new(),
             commands: RefCell::new(Commands::new(&options.key_prefix, numbers).tagged()),
             grants: RefCell::new(Grants::new(options.ttl_seconds_max)),
-            pages: OpenPages::new(random),
+            pages: OpenPages::new(random.clone()),
+            random,
             told: Cell::new(None),
             options: Rc::clone(&options),
         }));
@@ -151,6 +154,10 @@ impl TokenStore for ClusterStore {
 
     async fn delete(&self, batch: Vec<Deletion>) -> Vec<Result<(), StoreError>> {
         self.0.delete(&batch, Instant::now()).await
+    }
+
+    async fn claim(&self, batch: Vec<Claim>) -> Vec<Result<Claimed, StoreError>> {
+        self.0.claim(&batch, Instant::now()).await
     }
 }
 

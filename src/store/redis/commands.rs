@@ -1,7 +1,8 @@
 //! The commands that the store sends, written into trips.
 //!
-//! Keys are `<prefix>p:<page>` and `<prefix>g:<grant>`, both base64url; a page is a hash of records by field, a grant a string. In a
-//! cluster they are `<prefix>{hh}p:…` and `<prefix>{hh}g:…`, see [`Tag`], and there a command, or a transaction, names one key.
+//! Keys are `<prefix>p:<page>` and `<prefix>g:<grant>`, both base64url; a page is a hash of records by field, a grant a string. A use is
+//! `<prefix>jti:<digest>`, a string beside `<prefix>epoch`. In a cluster they are `<prefix>{hh}p:…`, `<prefix>{hh}g:…` and so on, see
+//! [`Tag`], and there a command, or a transaction, names one key; one that notes uses names them and their epoch.
 //!
 //! Invariants: every key that is written gets a TTL in the same transaction or the same command; no lookup and no deletion stands
 //! in a transaction, where a full Redis refuses all commands alike.
@@ -16,7 +17,9 @@ use redis::Cmd;
 use super::grant_seal::GrantId;
 use super::slot_map::Tag;
 use super::trip::{Expected, Trip};
+use crate::oauth::replay::UseKind;
 use crate::oauth::token::{Page, TokenAddress};
+use crate::store::Claim;
 
 /// Trips whose memory is kept for the next ones.
 const SPARE_TRIPS_MAX: usize = 8;
@@ -166,6 +169,48 @@ impl Commands {
         self.write(trip, Expected::Number(asked));
     }
 
+    /// Asks which life of which server this is, and which epoch it has. Two commands of a transaction.
+    pub(super) fn find_epoch(&mut self, trip: &mut Trip, tag: Tag) {
+        self.other(trip, &[b"INFO", b"server", b"replication"], Expected::Queued);
+        self.epoch_key(tag);
+        self.start("GET").key();
+        self.write(trip, Expected::Queued);
+    }
+
+    /// Notes a use unless it is noted, and asks whose it is. Two commands of a transaction.
+    pub(super) fn claim(&mut self, trip: &mut Trip, tag: Tag, Claim { single_use, by }: &Claim, ttl_millis: u64) {
+        let mut name = [0; 43];
+        BASE64URL_NOPAD.encode_mut(&single_use.digest, &mut name);
+        let kind = match single_use.kind {
+            UseKind::Assertion => b"jti:".as_slice(),
+        };
+        self.name_key(tag, kind, &name);
+        self.start("SET").key().bytes(by).bytes(b"NX").bytes(b"PX").number(ttl_millis);
+        self.write(trip, Expected::Queued);
+        self.start("GET").key();
+        self.write(trip, Expected::Queued);
+    }
+
+    /// Executes a transaction that asked for an epoch and noted so many uses.
+    pub(super) fn execute_claims(&mut self, trip: &mut Trip, uses: u32) {
+        self.start("EXEC");
+        self.write(trip, Expected::Claims(uses));
+    }
+
+    /// Lets an epoch live on, if there is one.
+    pub(super) fn keep_epoch(&mut self, trip: &mut Trip, tag: Tag, ttl_millis: u64) {
+        self.epoch_key(tag);
+        self.start("PEXPIRE").key().number(ttl_millis);
+        self.write(trip, Expected::Number(1));
+    }
+
+    /// Writes an epoch over the one there is.
+    pub(super) fn write_epoch(&mut self, trip: &mut Trip, tag: Tag, sealed: &[u8], ttl_millis: u64) {
+        self.epoch_key(tag);
+        self.start("SET").key().bytes(sealed).bytes(b"PX").number(ttl_millis);
+        self.write(trip, Expected::Okay);
+    }
+
     /// Opens a transaction.
     pub(super) fn begin_transaction(&mut self, trip: &mut Trip) {
         self.start("MULTI");
@@ -227,6 +272,10 @@ impl Commands {
 
     fn stream_key(&mut self) {
         self.name_key(STREAM_TAG, b"journal", b"");
+    }
+
+    fn epoch_key(&mut self, tag: Tag) {
+        self.name_key(tag, b"epoch", b"");
     }
 
     fn grant_key(&mut self, tag: Tag, id: GrantId) {

@@ -25,6 +25,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use self::servers::Servers;
 use self::stream::StreamId;
+use super::claim::EpochsKept;
 use super::link::LinkState;
 use super::server_info::ServerId;
 use super::tags::Tags;
@@ -226,14 +227,18 @@ impl<W> Inner<W> {
     }
 }
 
-/// Keeps one worker's server settled, and, where it is the one of the process that does, the stream read and written. Runs until the store
+/// Keeps one worker's server settled, and, where it is the one of the process that does, the stream read and written and the epoch kept. Runs until the store
 /// is gone.
 pub(super) async fn keep(store: Weak<Inner<Links>>, state: Rc<LinkState>, journal: Arc<RedisJournal>) {
     let leading = journal.lead();
     let leads = leading.is_some();
     let mut changes = journal.changes();
+    let mut epochs = EpochsKept::new();
     while let Some(inner) = store.upgrade() {
         let settled = inner.settle_if_needed().await;
+        if leads && settled == Ok(true) {
+            inner.keep_epoch_if_due(&mut epochs).await;
+        }
         let kept = match settled {
             Ok(true) if leads => inner.send_and_follow().await.map_err(|error| (JournalTrouble::Unsent, error)),
             Ok(_) => Ok(()),

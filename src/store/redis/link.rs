@@ -15,7 +15,7 @@ use super::trip::Trip;
 use crate::store::StoreError;
 
 /// Trips that may wait for their turn: several for each actor of a worker.
-pub(super) const TRIPS_WAITING_MAX: usize = 64;
+pub(super) const TRIPS_WAITING_MAX: usize = 80;
 
 /// The store's end.
 #[derive(Clone, Debug)]

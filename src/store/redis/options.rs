@@ -7,6 +7,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 
 pub use super::endpoint::{Address, Endpoint};
+pub use super::epoch::Epochs;
 use super::journal::RedisJournal;
 use super::lookout::Whereabouts;
 use super::tls::ClientTls;
@@ -34,6 +35,8 @@ pub struct RedisOptions {
     pub replicas: u32,
     /// The journal of revocations of this process.
     pub journal: Arc<RedisJournal>,
+    /// Who of this process sees to the epochs.
+    pub epochs: Arc<Epochs>,
     /// Whether a Redis that may evict keys is not used; otherwise it is a warning.
     pub require_noeviction: bool,
 }
@@ -74,6 +77,7 @@ impl RedisOptions {
             ttl_seconds_max: TTL_SECONDS_MAX,
             replicas: 0,
             journal: Arc::new(RedisJournal::in_memory(TTL_SECONDS_MAX)),
+            epochs: Arc::default(),
             require_noeviction: false,
         })
     }

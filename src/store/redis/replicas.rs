@@ -117,4 +117,8 @@ impl StoreObserver for HalfOfPair {
     fn refused(&self, refusal: RecordRefusal) {
         self.pair.observer.refused(refusal);
     }
+
+    fn forgot_uses(&self) {
+        self.pair.observer.forgot_uses();
+    }
 }

@@ -27,8 +27,8 @@ use crate::store::StoreError;
 /// The next trip leaves when the one before is answered, or has been on its way for so long. On a near Redis one at a time is the cheapest:
 /// the next batch gathers meanwhile. On a far one each actor spaces its batches itself, and what it sends should not wait once more.
 const NEAR: Duration = Duration::from_millis(1);
-/// Trips of callers under way at once: all that the three actors of a worker may send.
-const TRIPS_UNDER_WAY_MAX: usize = 48;
+/// Trips of callers under way at once: all that the four actors of a worker may send.
+const TRIPS_UNDER_WAY_MAX: usize = 64;
 /// How often the server is asked whether it is still a primary.
 const ROLE_CHECK_EVERY: Duration = Duration::from_secs(1);
 

@@ -35,6 +35,11 @@ impl Tag {
         Self(page.number.to_be_bytes()[3])
     }
 
+    /// The tag of a use.
+    pub(super) fn of_use(digest: &[u8; 32]) -> Self {
+        Self(digest[0])
+    }
+
     /// As it stands in keys.
     pub(super) fn to_hex(self) -> [u8; 2] {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";

@@ -87,6 +87,10 @@ impl StoreObserver for Witness {
     fn refused(&self, refusal: RecordRefusal) {
         self.0.borrow_mut().push(format!("refused: {}", refusal.as_str()));
     }
+
+    fn forgot_uses(&self) {
+        self.0.borrow_mut().push("forgot uses".into());
+    }
 }
 
 /// A store with its witness and its keys, its task running.

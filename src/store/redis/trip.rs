@@ -34,6 +34,8 @@ pub(super) enum Expected {
     Queued,
     /// `EXEC` of so many commands whose replies are numbers.
     Transaction(u32),
+    /// `EXEC` of a question for server and epoch, and of so many notes of uses.
+    Claims(u32),
     /// `EXEC` of so many appends to a stream, a trim and a TTL.
     Appended(u32),
     /// The elements of a stream.
@@ -77,10 +79,10 @@ impl Trip {
             }
             match (expected, reply) {
                 (Expected::Queued, Value::ServerError(_)) => refused_to_queue = true,
-                (Expected::Transaction(_), Value::Array(_)) if refused_to_queue => {
+                (Expected::Transaction(_) | Expected::Claims(_), Value::Array(_)) if refused_to_queue => {
                     return Err(Disbelief::Garbled("a transaction executed without all of its commands"));
                 }
-                (Expected::Transaction(_), _) => refused_to_queue = false,
+                (Expected::Transaction(_) | Expected::Claims(_), _) => refused_to_queue = false,
                 _ => {}
             }
         }
@@ -106,6 +108,15 @@ impl Expected {
                 let numbers = |reply: &Value| matches!(reply, Value::Int(0..) | Value::ServerError(_));
                 u32::try_from(replies.len()) == Ok(commands) && replies.iter().all(numbers)
             }
+            (Self::Claims(uses), Value::Array(replies)) => match replies.as_slice() {
+                [info, epoch, uses_noted @ ..] => {
+                    let noted = |one: &[Value; 2]| Self::OkayOrNil.fits(&one[0]) && Self::BytesOrNil.fits(&one[1]);
+                    let (notes, rest) = uses_noted.as_chunks::<2>();
+                    let as_many = rest.is_empty() && u32::try_from(notes.len()) == Ok(uses);
+                    as_many && Self::Text.fits(info) && Self::BytesOrNil.fits(epoch) && notes.iter().all(noted)
+                }
+                _ => false,
+            },
             (Self::Appended(elements), Value::Array(replies)) => {
                 let appended =
                     |reply: &Value| matches!(reply, Value::BulkString(_) | Value::Int(0..) | Value::ServerError(_));

@@ -3,6 +3,8 @@
 use data_encoding::BASE64URL_NOPAD;
 use ring::digest;
 
+use super::signer::{KEYS, SIGNER};
+
 /// The API that most tokens are for; [`orders-api`](fixture) may introspect them.
 pub(crate) const API: &str = "https://api.example.com";
 
@@ -53,6 +55,7 @@ pub(crate) fn fixture() -> String {
         client("orders-api", "introspection = [\"https://api.example.com\"]\ngrant_types = []"),
         client("elsewhere-api", "introspection = [\"https://elsewhere.example.com\"]\ngrant_types = []"),
         client("auditor", "introspection = [\"*\"]\ngrant_types = []"),
+        signer(),
         client("gateway", "introspection = [\"*\"]\naudience = [\"https://as.example\", \"https://api.example.com\"]\nscope = \"introspect\""),
     ]
     .join("\n")
@@ -66,6 +69,15 @@ fn ending() -> String {
     let old = secret("2020", "ending, before", "2020-01-01T00:00:00Z");
     let new = secret("2099", "ending", "2099-01-01T00:00:00+01:00");
     format!("[[client]]\nclient_id = \"ending\"\nclient_secrets = [{old}, {new}]\n")
+}
+
+/// The client that signs, by any of its keys.
+fn signer() -> String {
+    let jwks = toml::Value::try_from(KEYS.jwks()).unwrap();
+    format!(
+        "[[client]]\nclient_id = \"{SIGNER}\"\ntoken_endpoint_auth_method = \"private_key_jwt\"\njwks = {jwks}\n\
+         scope = \"invoices:read\"\naudience = [\"{API}\"]\n"
+    )
 }
 
 /// An id and a secret that differ from their form-encoded selves (row A02).

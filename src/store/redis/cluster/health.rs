@@ -140,6 +140,10 @@ impl StoreObserver for NodeObserver {
     fn refused(&self, refusal: RecordRefusal) {
         self.health.observer.refused(refusal);
     }
+
+    fn forgot_uses(&self) {
+        self.health.observer.forgot_uses();
+    }
 }
 
 /// The node is no primary of the cluster any more.

@@ -20,6 +20,7 @@ use crate::store::StoreError;
 use crate::store::journal::entry::Place;
 use crate::store::observer::JournalTrouble;
 use crate::store::redis::Inner;
+use crate::store::redis::claim::EpochsKept;
 use crate::store::redis::commands::{Commands, STREAM_TAG};
 use crate::store::redis::journal::settle::FIELDS_MAX;
 use crate::store::redis::journal::stream::{StreamId, ToStream};
@@ -79,6 +80,7 @@ impl Operation for DeleteAgain<'_> {
 pub(super) async fn keep(store: Weak<Inner<Nodes>>, journal: Arc<RedisJournal>) {
     let leading = journal.lead();
     let leads = leading.is_some();
+    let mut epochs = EpochsKept::new();
     while let Some(inner) = store.upgrade() {
         let begun = Instant::now();
         let is_listed = inner.keeper().is_some_and(|keeper| journal.lists(&keeper));
@@ -87,6 +89,9 @@ pub(super) async fn keep(store: Weak<Inner<Nodes>>, journal: Arc<RedisJournal>) 
         let settled = inner.settle_all().await;
         if leads && !is_listed {
             sent = inner.send_and_follow().await;
+        }
+        if leads {
+            inner.keep_epochs_if_due(&mut epochs).await;
         }
         let unsettled = settled.err().map(|error| (JournalTrouble::Unsettled, error));
         inner.tell(unsettled.into_iter().chain(sent.err().map(|error| (JournalTrouble::Unsent, error))));

@@ -2,7 +2,8 @@
 //! elsewhere go there in the next round.
 //!
 //! # Invariants
-//! - **An operation names one key.** So it is executed or redirected whole, and never finds half of its keys on either side of a move.
+//! - **An operation names one key.** So it is executed or redirected whole, and never finds half of its keys on either side of a move. One
+//!   that notes uses names several of one slot, and may be refused during a move.
 //! - **A record is believed only where its tag is settled**, on the node that showed it, and on the owner too where that sent us elsewhere.
 //! - **What is sent again was not executed**: a redirect says so, and so a mint may follow one. What nobody answered is sent again only
 //!   where that is harmless.
@@ -37,6 +38,8 @@ pub(super) enum Purpose {
     Mint,
     /// To delete: again where a connection broke.
     Delete,
+    /// To note uses: again where a connection broke, since a try has a name of its own.
+    Claim,
     /// To settle a node: replicas are not waited for.
     Settle,
 }
@@ -240,7 +243,7 @@ impl Share {
 impl Purpose {
     /// Whether it writes what must last.
     fn writes(self) -> bool {
-        matches!(self, Self::Mint | Self::Delete)
+        matches!(self, Self::Mint | Self::Delete | Self::Claim)
     }
 }
 

@@ -96,6 +96,9 @@ fn pages_lie_evenly_on_the_primaries_with_their_grants_beside_them() {
                 let (tag, rest) = key.strip_prefix("jeton:{").unwrap().split_at(2);
                 let tag = Tag(u8::from_str_radix(tag, 16).unwrap());
                 assert_eq!(cluster.first_owner(tag), at);
+                if rest == "}epoch" {
+                    continue;
+                }
                 let of_tag: &mut (usize, usize) = pages.entry((at, tag)).or_default();
                 *(if rest.starts_with("}p:") { &mut of_tag.0 } else { &mut of_tag.1 }) += 1;
                 let ttl = server.command(&["PTTL", &key]);
@@ -143,7 +146,8 @@ fn a_slot_that_moves_costs_no_error_at_any_moment_of_its_move() {
         // The grants move first, their pages after them, in steps.
         let mut keys = cluster.keys_in(from, slot);
         keys.sort();
-        assert_eq!(keys.len(), 3, "a page and two grants");
+        let kept = keys.iter().filter(|key| !key.ends_with(b"}epoch")).count();
+        assert_eq!(kept, 3, "a page and two grants");
         for key in &keys {
             cluster.move_key(key, from, to);
             serves(&node).await;

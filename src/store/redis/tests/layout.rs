@@ -36,6 +36,10 @@ fn pages_are_flat_and_every_key_is_short_and_has_a_ttl() {
         for key in server.keys() {
             assert!(key.len() <= 30, "{key}");
             let ttl = ttl(&server, &key);
+            if key == "jeton:epoch" {
+                assert!((1..=86_400_000).contains(&ttl), "{ttl}");
+                continue;
+            }
             if key.starts_with("jeton:g:") {
                 assert!((2 * 86_400_000..=(2 * 86_400 + 3600) * 1000).contains(&ttl), "{ttl}");
                 continue;
@@ -81,7 +85,8 @@ fn grants_come_back_after_a_flush_that_broke_no_connection() {
             assert_eq!(other.find(records[2].address).await, found(&records[2]));
         }
         assert_eq!(node.witness.saw("back"), 1, "one connection all along");
-        assert_eq!(server.command(&["DBSIZE"]), redis::Value::Int(2));
+        let kept: Vec<String> = server.keys().into_iter().filter(|key| key != "jeton:epoch").collect();
+        assert_eq!(kept.len(), 2, "{kept:?}");
     });
 }
 

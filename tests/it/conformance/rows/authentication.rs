@@ -131,7 +131,7 @@ fn several() -> Vec<Row> {
         row("A11", "Basic and an assertion", ask(format!("{GRANT}&{ASSERTION}"))).error("invalid_request"),
         row("A11", "a secret and an assertion", bare(&format!("{billing}&{ASSERTION}"))).error("invalid_request"),
         row("A11", "two assertions", bare(&format!("{ASSERTION}&client_assertion=canary2"))).error("invalid_request"),
-        row("A11", "an assertion alone", bare(ASSERTION)).unauthorized(),
+        row("A11", "an assertion that is none", bare(ASSERTION)).unauthorized(),
         row("A12", "another client_id", ask(format!("{GRANT}&client_id=reporting"))).error("invalid_request"),
     ]
 }

@@ -10,7 +10,8 @@ use crate::harness::request::METADATA;
 
 pub(crate) fn rows() -> Vec<Row> {
     let get = || Request::get(METADATA);
-    let basic_and_post = json!(["client_secret_basic", "client_secret_post"]);
+    let methods = json!(["client_secret_basic", "client_secret_post", "private_key_jwt"]);
+    let algorithms = json!(["RS256", "PS256", "ES256", "ES384", "EdDSA", "Ed25519"]);
     let mut rows = vec![
         row("M01", "its place", get())
             .with(Header("content-type", "application/json"))
@@ -27,14 +28,16 @@ pub(crate) fn rows() -> Vec<Row> {
         row("M05", "grant types", get()).with(Json("/grant_types_supported", json!(["client_credentials"]))),
         row("M06", "response types", get()).with(Json("/response_types_supported", json!([]))),
         row("M07", "at the token endpoint", get())
-            .with(Json("/token_endpoint_auth_methods_supported", basic_and_post.clone())),
-        row("M07", "at revocation", get()).with(Json("/revocation_endpoint_auth_methods_supported", basic_and_post)),
-        row("M07", "no algorithms without assertions", get())
-            .with(Absent("/token_endpoint_auth_signing_alg_values_supported")),
+            .with(Json("/token_endpoint_auth_methods_supported", methods.clone())),
+        row("M07", "at revocation", get()).with(Json("/revocation_endpoint_auth_methods_supported", methods)),
         row("M09", "how long it may be kept", get()).with(HeaderHas("cache-control", "max-age=300")),
         row("M09", "by whom", get()).with(HeaderHas("cache-control", "public")),
         row("M09", "another ETag", get().header("if-none-match", "\"canary\"")).with(Json("/issuer", ISSUER.into())),
     ];
+    for endpoint in ["token", "revocation", "introspection"] {
+        let member: &'static str = format!("/{endpoint}_endpoint_auth_signing_alg_values_supported").leak();
+        rows.push(row("M07", member, get()).with(Json(member, algorithms.clone())));
+    }
     for unsupported in [
         "/tls_client_certificate_bound_access_tokens",
         "/mtls_endpoint_aliases",

@@ -5,7 +5,8 @@ use crate::conformance::row::{ask, introspect, revoke};
 use crate::harness::clients::secret_of;
 use crate::harness::config::ISSUER;
 use crate::harness::request::{METADATA, TOKEN, form};
-use crate::harness::{Request, TestServer};
+use crate::harness::signer::{Assertion, SIGNER, asking};
+use crate::harness::{Request, TestServer, until};
 
 pub(crate) async fn head_is_get_without_its_body(bench: &Bench) {
     for target in [METADATA, "/.well-known/openid-configuration"] {
@@ -60,6 +61,18 @@ pub(crate) async fn what_is_advertised_works(bench: &Bench) {
         let request = match method.as_str().unwrap() {
             "client_secret_basic" => ask("grant_type=client_credentials"),
             "client_secret_post" => Request::form(TOKEN, format!("grant_type=client_credentials&{post}")),
+            "private_key_jwt" => {
+                for alg in document["token_endpoint_auth_signing_alg_values_supported"].as_array().expect("algorithms")
+                {
+                    let assertion = || Assertion::of(SIGNER).header("alg", alg.clone()).sign();
+                    until("the store's memory of uses", async || {
+                        let answer = bench.send(&Request::form(TOKEN, asking(&assertion(), &[]))).await;
+                        (answer.status != 503).then(|| answer.expect_token())
+                    })
+                    .await;
+                }
+                continue;
+            }
             other => panic!("{other} is advertised before its issue"),
         };
         bench.send(&request).await.expect_token();

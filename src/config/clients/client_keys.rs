@@ -1,0 +1,103 @@
+//! The public keys of a client: what verifies the assertions that it signs.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value};
+
+use super::members::Members;
+use crate::config::mistake::{Mistake, Origin, Warning};
+use crate::oauth::client::AuthMethod;
+use crate::oauth::jws::json;
+use crate::oauth::jws::jwk::JwkError;
+use crate::oauth::jws::jwk_set::JwkSet;
+
+/// More than any set of keys needs.
+const FILE_BYTES_MAX: usize = 65_536;
+
+/// What was read.
+#[derive(Default)]
+pub(super) struct ClientKeys {
+    pub(super) keys: JwkSet,
+    pub(super) files: Vec<PathBuf>,
+    pub(super) warnings: Vec<Warning>,
+}
+
+/// Reads `jwks` or `jwks_file`. A client that signs must have one, and no secret.
+pub(super) fn read(members: &Members<'_>, auth_method: AuthMethod) -> ClientKeys {
+    let mut read = ClientKeys::default();
+    let given = members.object("jwks").map(|(set, origin)| (set, "jwks", origin));
+    let in_file = members.path("jwks_file").and_then(|(path, origin)| {
+        read.files.push(path.clone());
+        match read_file(&path) {
+            Ok(set) => Some((set, "jwks_file", origin)),
+            Err(what) => {
+                members.mistake(origin, format!("`jwks_file`: {what}"));
+                None
+            }
+        }
+    });
+    if let (Some(_), Some((_, _, origin))) = (&given, &in_file) {
+        members.mistake(origin.clone(), "a client has `jwks` or `jwks_file`, not both");
+    }
+    if let Some((set, name, origin)) = given.or(in_file) {
+        read.take(members, &set, name, origin, auth_method);
+    } else if auth_method == AuthMethod::PrivateKeyJwt && !["jwks", "jwks_file"].iter().any(|name| members.has(name)) {
+        let mistake = Mistake::new(members.origin.clone(), "a client with the method `private_key_jwt` has no keys");
+        members.push(mistake.hint("give it `jwks`, the public keys that verify what it signs"));
+    }
+    if auth_method == AuthMethod::PrivateKeyJwt {
+        for name in ["client_secret", "client_secret_hash", "client_secret_file", "client_secrets"] {
+            if let Some(origin) = members.place_of(name) {
+                let mistake =
+                    Mistake::new(origin, format!("a client with the method `private_key_jwt` has no `{name}`"));
+                members.push(mistake.hint("take it out: it would never be accepted"));
+            }
+        }
+    }
+    read
+}
+
+impl ClientKeys {
+    fn take(
+        &mut self,
+        members: &Members<'_>,
+        set: &Map<String, Value>,
+        name: &str,
+        origin: Origin,
+        auth_method: AuthMethod,
+    ) {
+        let (keys, left_out) = match JwkSet::read(set) {
+            Ok(read) => read,
+            Err(error) => return members.mistake(origin, format!("`{name}`: {error}")),
+        };
+        for why in &left_out {
+            match why {
+                // Of what is meant for something else, or is newer than we are, the rest may still be good.
+                JwkError::OtherUse | JwkError::Unsupported => {}
+                JwkError::Private | JwkError::Malformed | JwkError::RsaSize => {
+                    members.mistake(origin.clone(), format!("`{name}`: a key is not usable: {why}"));
+                }
+            }
+        }
+        if keys.is_empty() && members.has(name) {
+            let what =
+                format!("`{name}` has no key that verifies signatures by {}", "RS256, PS256, ES256, ES384 or EdDSA");
+            members.mistake(origin.clone(), what);
+        }
+        if auth_method != AuthMethod::PrivateKeyJwt {
+            let what =
+                format!("`{name}` is used for nothing: its client's token_endpoint_auth_method is not private_key_jwt");
+            self.warnings.push(Warning::new(origin, what));
+        }
+        self.keys = keys;
+    }
+}
+
+fn read_file(path: &Path) -> Result<Map<String, Value>, String> {
+    let bytes = std::fs::read(path).map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
+    if bytes.len() > FILE_BYTES_MAX {
+        return Err(format!("{} is longer than {FILE_BYTES_MAX} bytes, hardly a set of keys", path.display()));
+    }
+    json::object(&bytes)
+        .ok_or_else(|| format!("{} holds no JSON object, or one that names a member twice", path.display()))
+}

@@ -1,0 +1,164 @@
+//! A client's assertion: a JWT that it signed itself, `private_key_jwt` (RFC 7521 section 4.2, RFC 7523 section 3). Rows W03 to W12.
+//!
+//! Invariant: what is cheap is judged first. A signature is verified only for a registered client whose claims are right, and that an
+//! assertion was used is the last question of all, for the store.
+
+use super::endpoint::Endpoint;
+use super::jws::jwk_set::{JwkSet, Verdict};
+use super::jws::{Jws, JwsError};
+use super::jwt::Claims;
+use super::metadata::Issuer;
+use super::replay::{JTI_BYTES_MAX, SKEW_SECONDS, SingleUse};
+use super::time::Timestamp;
+
+/// `client_assertion_type` of a JWT.
+pub const TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
+/// How far ahead an `exp` may lie, and how long ago an assertion may have been made: what is good for longer is good for whoever
+/// steals it.
+const LIFETIME_MAX_SECONDS: u64 = 300;
+
+/// A presented assertion, well formed and not yet verified.
+#[derive(Debug)]
+pub struct ClientAssertion {
+    jws: Jws,
+    claims: Claims,
+}
+
+/// Why an assertion does not prove who sent it. One answer to the client; told apart for metrics and logs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AssertionFault {
+    /// No JWT, or one of a kind that is not for this.
+    Malformed,
+    /// `iss`, `sub` or `jti` are missing or not what they must be.
+    Claims,
+    /// It is meant for somebody else, or for others too.
+    Audience,
+    /// It is over, or made too long ago.
+    Expired,
+    /// It is not good yet, or for longer than an assertion may be.
+    Times,
+    /// The client has no key that it names, or none for its algorithm.
+    Key,
+    /// The signature is not its key's.
+    Signature,
+    /// It was used before.
+    Replayed,
+}
+
+/// The `aud` that assertions may have: what client libraries send.
+#[derive(Clone, Debug)]
+pub struct Audiences {
+    issuer: String,
+    token: String,
+    introspection: String,
+    revocation: String,
+}
+
+impl Audiences {
+    /// Those of a server.
+    pub fn of(issuer: &Issuer) -> Self {
+        Self {
+            issuer: issuer.as_str().to_owned(),
+            token: issuer.url_of(Endpoint::Token),
+            introspection: issuer.url_of(Endpoint::Introspection),
+            revocation: issuer.url_of(Endpoint::Revocation),
+        }
+    }
+
+    /// "The JWT MUST contain an "aud" (audience) claim containing a value that identifies the authorization server as an intended
+    /// audience. The token endpoint URL of the authorization server MAY be used" (RFC 7523 section 3). Nobody else may be meant: who
+    /// else gets it could use it here.
+    fn are_meant(&self, aud: &[String], sent_to: Endpoint) -> bool {
+        let called = match sent_to {
+            Endpoint::Token => &self.token,
+            Endpoint::Introspection => &self.introspection,
+            Endpoint::Revocation => &self.revocation,
+        };
+        !aud.is_empty() && aud.iter().all(|aud| [&self.issuer, &self.token, called].contains(&aud))
+    }
+}
+
+impl ClientAssertion {
+    /// Reads an assertion.
+    ///
+    /// # Errors
+    /// [`AssertionFault::Malformed`], [`AssertionFault::Key`] for an algorithm that no key here has.
+    pub fn parse(text: &str) -> Result<Self, AssertionFault> {
+        let jws = Jws::parse(text).map_err(|error| match error {
+            JwsError::Malformed | JwsError::Critical => AssertionFault::Malformed,
+            JwsError::UnknownAlgorithm => AssertionFault::Key,
+        })?;
+        // A JWT that was made for something else is none for this (RFC 8725 section 3.11).
+        let is_for_this =
+            jws.header.typ.as_deref().is_none_or(|typ| matches!(typ, "jwt" | "client-authentication+jwt"));
+        if !is_for_this || jws.header.jwk.is_some() || jws.header.points_to_keys {
+            return Err(AssertionFault::Malformed);
+        }
+        let claims = Claims::read(&jws.payload).map_err(|_| AssertionFault::Malformed)?;
+        Ok(Self { jws, claims })
+    }
+
+    /// Who it says it is from: "For client authentication, the subject MUST be the "client_id"" (RFC 7523 section 3).
+    pub fn subject(&self) -> Option<&str> {
+        self.claims.sub.as_deref()
+    }
+
+    /// Judges all but the signature; gives the use that must be its first.
+    ///
+    /// # Errors
+    /// [`AssertionFault`].
+    pub fn check(
+        &self,
+        client_id: &str,
+        audiences: &Audiences,
+        sent_to: Endpoint,
+        now: Timestamp,
+    ) -> Result<SingleUse, AssertionFault> {
+        let claims = &self.claims;
+        let [iss, sub] = [&claims.iss, &claims.sub].map(Option::as_deref);
+        if iss != Some(client_id) || sub != Some(client_id) {
+            return Err(AssertionFault::Claims);
+        }
+        let jti = claims.jti.as_deref().filter(|jti| (1..=JTI_BYTES_MAX).contains(&jti.len()));
+        let jti = jti.ok_or(AssertionFault::Claims)?;
+        if !audiences.are_meant(&claims.aud, sent_to) {
+            return Err(AssertionFault::Audience);
+        }
+        let made_at = check_times(claims, now, LIFETIME_MAX_SECONDS)?;
+        Ok(SingleUse::of_assertion(client_id, jti, made_at))
+    }
+
+    /// Judges the signature.
+    ///
+    /// # Errors
+    /// [`AssertionFault::Key`], [`AssertionFault::Signature`].
+    pub fn verify(&self, keys: &JwkSet) -> Result<(), AssertionFault> {
+        match keys.verify(&self.jws) {
+            Verdict::Good => Ok(()),
+            Verdict::NoKey => Err(AssertionFault::Key),
+            Verdict::Bad => Err(AssertionFault::Signature),
+        }
+    }
+}
+
+/// Rows W06 and W07: `exp` must be there, ahead, and not too far; `nbf` and `iat` not ahead, nor `iat` too long ago. When it was made,
+/// by its own account, or at the earliest where it has no `iat`.
+fn check_times(claims: &Claims, now: Timestamp, lifetime_max_seconds: u64) -> Result<Timestamp, AssertionFault> {
+    let seconds = |seconds: u64| seconds * 1000;
+    let (now, skew, lifetime_max) = (now.unix_millis(), seconds(SKEW_SECONDS), seconds(lifetime_max_seconds));
+    let millis = |claim: Option<Timestamp>| claim.map(Timestamp::unix_millis);
+    let exp = millis(claims.exp).ok_or(AssertionFault::Times)?;
+    let made_at = millis(claims.iat).unwrap_or(exp.saturating_sub(lifetime_max));
+    if exp.saturating_add(skew) <= now || made_at.saturating_add(lifetime_max + skew) < now {
+        return Err(AssertionFault::Expired);
+    }
+    let is_ahead = |claim: Option<u64>| claim.is_some_and(|at| at > now + skew);
+    if exp > now + lifetime_max + skew || is_ahead(millis(claims.nbf)) || is_ahead(millis(claims.iat)) {
+        return Err(AssertionFault::Times);
+    }
+    Ok(Timestamp::from_unix_millis(made_at))
+}
+
+#[cfg(test)]
+mod tests;
