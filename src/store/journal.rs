@@ -31,7 +31,7 @@ mod writer;
 use std::collections::{HashSet, VecDeque};
 use std::fmt;
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -57,8 +57,11 @@ use crate::telemetry::metrics::JournalFigures;
 
 /// Addresses known at once: about 50 bytes each.
 pub const ADDRESSES_MAX: usize = 4_194_304;
-/// Entries that wait to be sent to other nodes. Those beyond are sent when the store is next brought up to the journal.
-const PENDING_MAX: usize = 262_144;
+/// Entries that wait to be sent to other nodes, at most: of the addresses, one in so many. Those beyond are sent when the store is next
+/// brought up to the journal.
+const PENDING_SHARE: usize = 16;
+/// Entries signed under one hold of the lock, for which revocations wait.
+const SIGNED_AT_ONCE: usize = 256;
 
 /// The journal of one process, shared by its threads.
 pub struct Journal {
@@ -71,6 +74,8 @@ pub struct Journal {
     horizon: Horizon,
     counts: Counts,
     pending_grew: Notify,
+    /// Not all that a stream lacked had room among what waits.
+    more_unlisted: AtomicBool,
 }
 
 /// What this process says itself.
@@ -81,6 +86,7 @@ struct Own {
     keys: JournalKeys,
     /// Not yet where other nodes read it, oldest first.
     pending: VecDeque<SealedEntry>,
+    pending_max: usize,
 }
 
 /// What an entry that was read gave.
@@ -129,12 +135,19 @@ impl Journal {
         Self {
             len: AtomicUsize::new(0),
             known: RwLock::new(Addresses::new(max)),
-            own: Mutex::new(Own { node, last_number: 0, keys: JournalKeys::default(), pending: VecDeque::new() }),
+            own: Mutex::new(Own {
+                node,
+                last_number: 0,
+                keys: JournalKeys::default(),
+                pending: VecDeque::new(),
+                pending_max: max / PENDING_SHARE,
+            }),
             nodes: Mutex::new(Nodes::new()),
             file: None,
             horizon: Horizon::new(clock, ttl_seconds_max),
             counts: Counts::default(),
             pending_grew: Notify::new(),
+            more_unlisted: AtomicBool::new(false),
         }
     }
 
@@ -278,22 +291,34 @@ impl Journal {
         self.known.read().unwrap_or_else(PoisonError::into_inner).next_end(after)
     }
 
-    /// Signs anew, to be sent, what the reading `listed` of the stream did not find there.
+    /// Signs anew, to be sent, what the reading `listed` of the stream did not find there; what has no room, by
+    /// [`Journal::send_more_unlisted`].
     pub(crate) fn send_unlisted(&self, keys: &Arc<ServiceKeys>, listed: u32) {
         let now = Timestamp::from_unix_millis(self.horizon.now_millis());
-        let mut own = lock(&self.own);
-        own.keys.follow(keys);
+        let own = lock(&self.own);
         let pending: HashSet<Place> = own.pending.iter().filter_map(entry::place_of).collect();
-        let room = PENDING_MAX.saturating_sub(pending.len());
+        let room = own.pending_max.saturating_sub(pending.len());
+        drop(own);
         let mut unlisted = self.known.read().unwrap_or_else(PoisonError::into_inner).unlisted(listed, &pending, room);
+        self.more_unlisted.store(unlisted.len() == room, Ordering::Relaxed);
         unlisted.sort_unstable_by_key(|(place, _)| *place);
-        for (place, client) in unlisted {
-            if let Some(sealed) = own.seal(place, client, now) {
-                own.send_later(sealed);
+        for some in unlisted.chunks(SIGNED_AT_ONCE) {
+            let mut own = lock(&self.own);
+            own.keys.follow(keys);
+            for (place, client) in some {
+                if let Some(sealed) = own.seal(*place, *client, now) {
+                    own.send_later(sealed);
+                }
             }
         }
-        drop(own);
         self.pending_grew.notify_one();
+    }
+
+    /// Goes on with it once all that had room was sent, and read again by this process: `listed` is the same reading, as far as it has come.
+    pub(crate) fn send_more_unlisted(&self, keys: &Arc<ServiceKeys>, listed: u32) {
+        if self.more_unlisted.load(Ordering::Relaxed) && lock(&self.own).pending.is_empty() {
+            self.send_unlisted(keys, listed);
+        }
     }
 
     /// At most `max` entries that other nodes cannot read yet, oldest first.
@@ -338,7 +363,7 @@ impl Own {
     }
 
     fn send_later(&mut self, sealed: SealedEntry) {
-        if self.pending.len() < PENDING_MAX {
+        if self.pending.len() < self.pending_max {
             self.pending.push_back(sealed);
         }
     }

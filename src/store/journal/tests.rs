@@ -143,8 +143,11 @@ async fn what_finds_no_room_is_counted_and_what_is_known_is_noted_once() {
     let journal = Journal::with_room(16, &Random::system(), clock.clone(), TTL_MAX);
     let of_one: Vec<Deletion> = (0..5).map(|number| deletion(NOW + 100, number, "billing")).collect();
     note(&journal, &of_one).await;
+    // There is room for one that waits.
+    assert_eq!((journal.len(), pending(&journal).len()), (2, ENTRY_BYTES));
+    journal.sent(1);
     note(&journal, &of_one[..2]).await;
-    assert_eq!((journal.len(), pending(&journal).len()), (2, 2 * ENTRY_BYTES));
+    assert_eq!((journal.len(), pending(&journal).len()), (2, 0));
     let of_many: Vec<Deletion> = (0..20).map(|number| deletion(NOW + 50, number, &number.to_string())).collect();
     note(&journal, &of_many).await;
     let figures = journal.figures();
@@ -205,6 +208,25 @@ async fn what_a_stream_lost_is_signed_anew() {
     let c = in_memory(&clock);
     c.learn(&keys(&[1]), &pending(&b), 1);
     assert_eq!(revoked.iter().map(|deletion| believes(&c, deletion.address)).collect::<Vec<_>>(), [true, false, false]);
+}
+
+#[tokio::test]
+async fn what_had_no_room_is_signed_once_the_rest_is_sent() {
+    let clock = clock();
+    // Room for three that wait.
+    let (a, b) = (in_memory(&clock), Journal::with_room(48, &Random::system(), clock.clone(), 3600));
+    note(&a, &deletions(5)).await;
+    b.learn(&keys(&[1]), &pending(&a), 1);
+    b.send_unlisted(&keys(&[1]), 2);
+    let mut sent = Vec::new();
+    for waiting in [3, 2, 0] {
+        b.send_more_unlisted(&keys(&[1]), 2);
+        assert_eq!(b.pending(9).len(), waiting);
+        sent.extend(pending(&b));
+        b.sent(waiting);
+        b.learn(&keys(&[1]), &sent, 2);
+    }
+    assert_eq!(sent.len(), 5 * ENTRY_BYTES);
 }
 
 #[tokio::test]

@@ -24,7 +24,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use self::servers::Servers;
-use self::stream::StreamId;
+use self::stream::{GATHERING, StreamId};
 use super::claim::EpochsKept;
 use super::link::LinkState;
 use super::server_info::ServerId;
@@ -251,7 +251,7 @@ pub(super) async fn keep(store: Weak<Inner<Links>>, state: Rc<LinkState>, journa
             biased;
             () = state.greeted() => {}
             _ = changes.changed(), if settled => {}
-            () = journal.entries.pending_grew(), if leads => {}
+            () = async { journal.entries.pending_grew().await; sleep(GATHERING).await }, if leads => {}
             () = sleep(TICK), if leads || !settled => {}
         }
     }

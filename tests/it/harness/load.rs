@@ -117,7 +117,7 @@ impl Load {
     }
 }
 
-/// Asks about every token of a journal, with the store unharmed: each question is answered.
+/// Asks about every token of a journal, with the store unharmed: each question is answered, in the end.
 async fn audit(journal: &mut Journal, watch: Watch, reader: &TestClient) {
     let tokens: Vec<String> = journal.tokens.keys().cloned().collect();
     let mut parts = JoinSet::new();
@@ -133,10 +133,14 @@ async fn audit_part(tokens: Vec<String>, watch: Watch, reader: TestClient) -> Jo
     let mut seen = Journal::default();
     let mut channel = Channel::connect(reader.server, Http::One).await.expect("a node for the audit");
     for token in tokens {
-        let start = watch.now();
-        let answer = match channel.exchange(&reader.introspection_request(&token)).await {
-            Exchange::Answered(answer) => answer.expect(200),
-            other => panic!("the audit was not answered: {other:?}"),
+        let (start, answer) = loop {
+            let start = watch.now();
+            match channel.exchange(&reader.introspection_request(&token)).await {
+                // A busy machine: it knows nothing, and says so.
+                Exchange::Answered(answer) if answer.status == 503 => sleep(PAUSE).await,
+                Exchange::Answered(answer) => break (start, answer.expect(200)),
+                other => panic!("the audit was not answered: {other:?}"),
+            }
         };
         // A node of its own: another than those that revoked.
         seen.introspected(&token, start, watch.now(), usize::MAX, &answer);

@@ -85,6 +85,24 @@ impl SentinelGroup {
         primary
     }
 
+    /// From now on the replica hears of nothing that the primary writes, until [`SentinelGroup::kill_primary_ahead`].
+    pub(crate) async fn cut_replica_off(&mut self) {
+        let primary = self.primary().await;
+        self.servers[1 - primary].freeze();
+        // What waits in a socket would still be read.
+        let _: i64 = self.servers[primary].run("CLIENT KILL TYPE replica");
+    }
+
+    /// As [`SentinelGroup::kill_primary`]; the replica goes on without what it has missed. Also returns how many bytes of writes that is.
+    pub(crate) async fn kill_primary_ahead(&mut self) -> (usize, u64) {
+        let primary = self.primary().await;
+        let written = self.offset(primary, "master_repl_offset:").expect("the primary's offset");
+        self.kill_primary().await;
+        self.servers[1 - primary].thaw();
+        let has = until("the replica's offset", async || self.offset(1 - primary, "slave_repl_offset:")).await;
+        (primary, written.saturating_sub(has))
+    }
+
     /// Stops the primary with SIGSTOP, and returns which it was: another one is made primary.
     pub(crate) async fn freeze_primary(&mut self) -> usize {
         let primary = self.primary().await;
@@ -119,15 +137,17 @@ impl SentinelGroup {
     /// Waits until the replica has all that the primary has written.
     pub(crate) async fn until_replicated(&self) {
         let primary = self.primary().await;
-        let offset = |at: usize, name: &str| {
-            let state = info(&self.servers[at], "replication")?;
-            state.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<u64>().ok())
-        };
-        let written = offset(primary, "master_repl_offset:").expect("the primary's offset");
+        let written = self.offset(primary, "master_repl_offset:").expect("the primary's offset");
         until("a replica that has all", async || {
-            offset(1 - primary, "slave_repl_offset:").filter(|offset| *offset >= written)
+            self.offset(1 - primary, "slave_repl_offset:").filter(|offset| *offset >= written)
         })
         .await;
+    }
+
+    /// A place in the replication stream, as a server tells it.
+    fn offset(&self, at: usize, name: &str) -> Option<u64> {
+        let state = info(&self.servers[at], "replication")?;
+        state.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
     }
 
     /// Waits until a server that was away follows the primary again, with nothing left to copy.

@@ -6,8 +6,10 @@
 use std::num::ParseIntError;
 use std::str::FromStr;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use redis::Value;
+use tokio::task::yield_now;
 use tokio::time::Instant;
 
 use super::super::commands::Commands;
@@ -24,6 +26,10 @@ const ENTRIES_OF_AN_ELEMENT: usize = 32;
 const ENTRIES_SENT_MAX: usize = 1024;
 /// Elements read in one trip: half a megabyte.
 const ELEMENTS_READ_MAX: u32 = 256;
+/// Elements that are kept: about a gigabyte, were all of them full.
+const ELEMENTS_MAX: u64 = ADDRESSES_MAX as u64 / 8;
+/// What is revoked within this goes out together, so that elements are few.
+pub(super) const GATHERING: Duration = Duration::from_millis(20);
 
 /// The place of an element: milliseconds of the server's clock, and a number among those of one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -73,6 +79,7 @@ where
         let to = self.read_stream(journal.read_to(&server), reading).await?;
         if self.keeper().as_ref() == Some(&server) {
             journal.has_read(server, to);
+            journal.entries.send_more_unlisted(&self.keys.load_full(), reading);
         }
         while self.send_pending(to).await? {}
         Ok(())
@@ -98,6 +105,8 @@ where
                 let (id, entries) = element_of(element).ok_or(StoreError::Broken)?;
                 self.options.journal.entries.learn(&keys, entries, reading);
                 after = id;
+                // So many signatures are milliseconds, and requests are served by the same thread.
+                yield_now().await;
             }
             if u32::try_from(elements.len()) != Ok(ELEMENTS_READ_MAX) {
                 return Ok(after);
@@ -135,7 +144,7 @@ fn write_pending(commands: &mut Commands, trip: &mut Trip, pending: &[SealedEntr
         commands.append_to_stream(trip, oldest, entries.as_flattened());
         elements += 1;
     }
-    commands.limit_stream(trip, ADDRESSES_MAX as u64, age_max);
+    commands.limit_stream(trip, ELEMENTS_MAX, age_max);
     commands.execute_append(trip, elements);
 }
 
