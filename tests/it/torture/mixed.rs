@@ -14,6 +14,8 @@ fn answers_of(plan: Plan) -> u64 {
     (plan.requests / 400).clamp(200, 3000)
 }
 
+/// What is remembered of a revocation until its token would have ended.
+const JOURNAL_ENTRY_BYTES: f64 = 64.0;
 /// The faults; [`Rig::strike`] knows them by their place.
 const FAULTS: usize = 16;
 
@@ -48,7 +50,8 @@ pub(super) async fn run(plan: Plan) -> Row {
     Row { note: judge(&rounds), ..row_of(struck, &journal) }
 }
 
-/// Open files and resident bytes of the service after each round of all faults: neither grows with faults.
+/// Open files and resident bytes of the service after each round of all faults: neither grows with faults, only its journal with what was
+/// revoked.
 fn judge(rounds: &[(f64, f64)]) -> String {
     let (first, last) = (rounds[0], rounds[rounds.len() - 1]);
     assert!(last.0 <= first.0 + 4.0, "open files from {} to {}: {rounds:?}", first.0, last.0);
@@ -106,9 +109,10 @@ impl Rig {
         self.load.until_answered(self.answers).await;
     }
 
-    /// Open files and resident bytes of the service.
+    /// Open files of the service, and its resident bytes without those of its journal.
     async fn footprint(&self) -> (f64, f64) {
         let metric = async |name| self.server.metric(name, &[]).await;
-        (metric("process_open_fds").await, metric("process_resident_memory_bytes").await)
+        let journal = JOURNAL_ENTRY_BYTES * metric("jeton_journal_entries").await;
+        (metric("process_open_fds").await, metric("process_resident_memory_bytes").await - journal)
     }
 }
