@@ -13,9 +13,9 @@ fn pages(redis: &RedisServer) -> Vec<Vec<u8>> {
     redis.keys().into_iter().filter(|key| type_of(redis, key) == "hash").collect()
 }
 
-/// All grants: keys of strings.
+/// All grants.
 fn grants(redis: &RedisServer) -> Vec<Vec<u8>> {
-    redis.keys().into_iter().filter(|key| type_of(redis, key) == "string").collect()
+    redis.keys().into_iter().filter(|key| key.starts_with(b"jeton:g:")).collect()
 }
 
 fn type_of(redis: &RedisServer, key: &[u8]) -> String {
