@@ -27,6 +27,9 @@ pub(super) struct Caller {
     pub(super) method: AuthMethod,
 }
 
+/// Who it is, with nothing left to be asked; or why nobody.
+type Judged = Result<Arc<Client>, Refusal>;
+
 /// The client that presented this.
 pub(super) async fn authenticate(
     services: &Services,
@@ -35,12 +38,15 @@ pub(super) async fn authenticate(
     notes: &mut Notes,
 ) -> Result<Caller, Failure> {
     let method = method(&presented);
-    let mut answer = services.authenticator.authenticate(asked.by, presented).await;
-    if let Ok(Authentication::ProvenOnce(client, single_use)) = &answer {
-        let noted = services.notary.note(asked.by, *single_use).await;
-        answer = noted.map(|claimed| judge_use(client, claimed));
-    }
-    conclude(services, asked, method, answer, notes)
+    let judged = match services.authenticator.authenticate(asked.by, presented).await {
+        Ok(Authentication::ProvenOnce(client, single_use)) => {
+            services.notary.note(asked.by, single_use).await.map(|claimed| judge_use(client, claimed))
+        }
+        Ok(Authentication::Proven(client)) => Ok(Ok(client)),
+        Ok(Authentication::Refused(refusal)) => Ok(Err(refusal)),
+        Err(error) => Err(error),
+    };
+    conclude(services, asked, method, judged, notes)
 }
 
 /// The same, in the lane that load on the other endpoints cannot fill.
@@ -51,20 +57,23 @@ pub(super) async fn authenticate_for_revocation(
     notes: &mut Notes,
 ) -> Result<Caller, Failure> {
     let method = method(&presented);
-    let mut answer = services.authenticator.authenticate_for_revocation(asked.by, presented).await;
-    if let Ok(Authentication::ProvenOnce(client, single_use)) = &answer {
-        let noted = services.notary.note_for_revocation(asked.by, *single_use).await;
-        answer = noted.map(|claimed| judge_use(client, claimed));
-    }
-    conclude(services, asked, method, answer, notes)
+    let judged = match services.authenticator.authenticate_for_revocation(asked.by, presented).await {
+        Ok(Authentication::ProvenOnce(client, single_use)) => {
+            services.notary.note_for_revocation(asked.by, single_use).await.map(|claimed| judge_use(client, claimed))
+        }
+        Ok(Authentication::Proven(client)) => Ok(Ok(client)),
+        Ok(Authentication::Refused(refusal)) => Ok(Err(refusal)),
+        Err(error) => Err(error),
+    };
+    conclude(services, asked, method, judged, notes)
 }
 
 /// The last of all checks: "The authorization server MAY ensure that JWTs are not replayed by maintaining the set of used "jti" values"
 /// (RFC 7523 section 3). This one does, and refuses where it cannot.
-fn judge_use(client: &Arc<Client>, claimed: Claimed) -> Authentication {
+fn judge_use(client: Arc<Client>, claimed: Claimed) -> Judged {
     match claimed {
-        Claimed::First => Authentication::Proven(client.clone()),
-        Claimed::Used => Authentication::Refused(Refusal {
+        Claimed::First => Ok(client),
+        Claimed::Used => Err(Refusal {
             reason: RefusalReason::Assertion(AssertionFault::Replayed),
             client_id: Some(client.id().clone()),
         }),
@@ -85,17 +94,16 @@ fn conclude(
     services: &Services,
     asked: &Asked<'_>,
     method: AuthMethod,
-    answer: Result<Authentication, ActorError>,
+    judged: Result<Judged, ActorError>,
     notes: &mut Notes,
 ) -> Result<Caller, Failure> {
-    match answer {
-        // One that must be the first use has been noted by now, or is no answer.
-        Ok(Authentication::Proven(client) | Authentication::ProvenOnce(client, _)) => {
+    match judged {
+        Ok(Ok(client)) => {
             count(services, method, AuthOutcome::Success);
             notes.client(client.id());
             Ok(Caller { client, method })
         }
-        Ok(Authentication::Refused(Refusal { reason, client_id })) => {
+        Ok(Err(Refusal { reason, client_id })) => {
             if let Some(client_id) = &client_id {
                 notes.client(client_id);
             }
