@@ -124,6 +124,12 @@ impl RedisCluster {
         for at in [to, from] {
             self.nodes[at].run::<()>(&format!("CLUSTER SETSLOT {slot} NODE {}", self.ids[to]));
         }
+        // A node that hears first of another slot's move holds this one's old owner for the newer one, and makes the new one give it up:
+        // then nobody owns it.
+        until("a slot's move known to all", async || {
+            (0..NODES).all(|node| self.knows(node, slot, to)).then_some(())
+        })
+        .await;
         true
     }
 
@@ -145,9 +151,14 @@ impl RedisCluster {
     }
 
     fn owns(&self, at: usize, slot: u16) -> bool {
+        self.knows(at, slot, at)
+    }
+
+    /// Whether a node holds `owner` for the owner of a slot.
+    fn knows(&self, at: usize, slot: u16, owner: usize) -> bool {
         let shown = self.nodes[at].run::<String>("CLUSTER NODES");
-        let mine = shown.lines().find(|line| line.contains("myself,master"));
-        mine.is_some_and(|line| line.split(' ').skip(8).any(|range| holds(range, slot)))
+        let line = shown.lines().find(|line| line.starts_with(&self.ids[owner]));
+        line.is_some_and(|line| line.split(' ').skip(8).any(|range| holds(range, slot)))
     }
 
     fn all_know(&self, count: usize) -> bool {

@@ -102,8 +102,16 @@ fn writes_that_hold_each_other_up_are_answered_all_the_same() {
         let node = open(options(&primary));
         until(|| node.store.is_up()).await;
         let records = node.records(2, &contract::grant("billing"));
-        let (saved, deleted) = tokio::join!(node.save(&records[..1]), node.delete(records[1].address));
-        assert_eq!((saved, deleted), (Err(StoreError::NotReplicated), Err(StoreError::NotReplicated)));
+        let neither = (Err(StoreError::NotReplicated), Err(StoreError::NotReplicated));
+        // The second is not even sent where it could not be held up once more in time, as on a machine that is busy with something else.
+        let unsent = (Err(StoreError::NotReplicated), Err(StoreError::Unavailable));
+        for tries_left in (0..5).rev() {
+            let both = tokio::join!(node.save(&records[..1]), node.delete(records[1].address));
+            assert!(both == neither || (both == unsent && tries_left > 0), "{both:?}");
+            if both == neither {
+                break;
+            }
+        }
         let connection = node.store.0.ways.writes.state().connection();
         assert_eq!(connection, 1, "no connection was given up for it");
         assert_eq!(node.witness.saw("lost"), 0);
