@@ -1,16 +1,19 @@
 //! A running service's time: it advances with a clock that never steps, and follows the machine's clock with care.
 //!
-//! Invariant: a step of the machine's clock of more than [`STEP_MILLIS`], either way, moves nothing before it has stood for
-//! [`BELIEVED_AFTER_MILLIS`]. So a glitch of an hour ends no token early and lets none live on; what is slewed, or stepped by less,
+//! Invariant: a step of the machine's clock of more than [`STEP`], either way, moves nothing before it has stood for
+//! [`BELIEVED_AFTER`]. So a glitch of an hour ends no token early and lets none live on; what is slewed, or stepped by less,
 //! is followed at once.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-/// More is a step. Two machines whose clocks are kept differ by far less, and no token's life is so short that it matters.
-const STEP_MILLIS: i64 = 5_000;
+use super::Reading;
+
+/// In microseconds, as all times here. More is a step. Two machines whose clocks are kept differ by far less, and no token's life is
+/// so short that it matters.
+const STEP: i64 = 5_000_000;
 /// How long a step must have stood.
-const BELIEVED_AFTER_MILLIS: i64 = 60_000;
+const BELIEVED_AFTER: i64 = 60_000_000;
 
 /// A service's time: by how much it is ahead of the clock that never steps. Clones are the same.
 #[derive(Clone, Debug)]
@@ -34,15 +37,15 @@ pub struct Step {
 /// A step that is not believed yet.
 #[derive(Debug)]
 struct Stepped {
-    by_millis: i64,
+    by: i64,
     /// By the clock that never steps.
     seen_at: i64,
 }
 
 impl ServiceTime {
-    /// The time is `wall` while the clock that never steps shows `running`; both in milliseconds.
-    pub(crate) fn new(wall: i64, running: i64) -> Self {
-        Self(Arc::new(AtomicI64::new(wall - running)))
+    /// The machine's time, as it was read.
+    pub(crate) fn new(read: Reading) -> Self {
+        Self(Arc::new(AtomicI64::new(read.wall - read.running)))
     }
 
     /// The time while the clock that never steps shows `running`.
@@ -53,27 +56,27 @@ impl ServiceTime {
 
 impl StepWatch {
     /// Lets `time` follow the machine's clock as far as that is believed. Says a step twice: when it is seen, and when it is believed.
-    pub(crate) fn look(&mut self, time: &ServiceTime, wall: i64, running: i64) -> Option<Step> {
-        let by_millis = wall - time.at(running);
-        let follow = || time.0.store(wall - running, Ordering::Relaxed);
-        if by_millis.abs() <= STEP_MILLIS {
+    pub(crate) fn look(&mut self, time: &ServiceTime, read: Reading) -> Option<Step> {
+        let by = read.wall - time.at(read.running);
+        let follow = || time.0.store(read.wall - read.running, Ordering::Relaxed);
+        if by.abs() <= STEP {
             self.stepped = None;
             follow();
             return None;
         }
         match &self.stepped {
-            Some(seen) if (by_millis - seen.by_millis).abs() <= STEP_MILLIS => {
-                if running - seen.seen_at < BELIEVED_AFTER_MILLIS {
+            Some(seen) if (by - seen.by).abs() <= STEP => {
+                if read.running - seen.seen_at < BELIEVED_AFTER {
                     return None;
                 }
                 self.stepped = None;
                 follow();
-                Some(Step { millis: by_millis, believed: true })
+                Some(Step { millis: by / 1000, believed: true })
             }
             // The first look at it, or it has stepped on to somewhere else.
             Some(_) | None => {
-                self.stepped = Some(Stepped { by_millis, seen_at: running });
-                Some(Step { millis: by_millis, believed: false })
+                self.stepped = Some(Stepped { by, seen_at: read.running });
+                Some(Step { millis: by / 1000, believed: false })
             }
         }
     }
@@ -84,6 +87,7 @@ mod tests {
     use super::*;
 
     const HOUR: i64 = 3_600_000;
+    const AHEAD: i64 = 1_800_000_000_000_000;
 
     /// A machine whose clock a test can step; the service's clock looks at it each second.
     struct Machine {
@@ -95,25 +99,26 @@ mod tests {
 
     impl Machine {
         fn new() -> Self {
-            let ahead = 1_800_000_000_000;
-            Self { running: 7_000, ahead, time: ServiceTime::new(7_000 + ahead, 7_000), watch: StepWatch::default() }
+            let (running, ahead) = (7_000_000, AHEAD);
+            let time = ServiceTime::new(Reading { wall: running + ahead, running });
+            Self { running, ahead, time, watch: StepWatch::default() }
         }
 
         fn step(&mut self, millis: i64) {
-            self.ahead += millis;
+            self.ahead += millis * 1000;
         }
 
         fn pass(&mut self, seconds: i64) -> Vec<Step> {
             let look = |_| {
-                self.running += 1000;
-                self.watch.look(&self.time, self.running + self.ahead, self.running)
+                self.running += 1_000_000;
+                self.watch.look(&self.time, Reading { wall: self.running + self.ahead, running: self.running })
             };
             (0..seconds).filter_map(look).collect()
         }
 
-        /// By how much the service's time is ahead of what it would be without any step.
+        /// By how many milliseconds the service's time is ahead of what it would be without any step.
         fn moved(&self) -> i64 {
-            self.time.at(self.running) - self.running - 1_800_000_000_000
+            (self.time.at(self.running) - self.running - AHEAD) / 1000
         }
     }
 

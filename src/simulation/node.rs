@@ -19,7 +19,7 @@ use super::redis::primary::Primary;
 use super::registry;
 use super::stage::{Micros, Stage};
 use super::wire::{Stream, Weather};
-use crate::clock::{Clock, ServiceTime, StepWatch};
+use crate::clock::{Clock, Reading, ServiceTime, StepWatch};
 use crate::http::router::Router;
 use crate::http::testing::{Answer, ask_directly, limits, shared};
 use crate::random::Random;
@@ -39,7 +39,7 @@ use crate::worker::House;
 pub(super) const OPERATION_TIMEOUT: Duration = Duration::from_millis(250);
 
 /// How often the service looks at its machine's clock.
-const LOOK_MILLIS: i64 = 1000;
+const BETWEEN_LOOKS: i64 = 1_000_000;
 
 pub(super) struct Node {
     pub(super) number: usize,
@@ -85,7 +85,7 @@ impl Node {
             options,
             clock,
             ahead: Cell::default(),
-            service_time: RefCell::new((ServiceTime::new(0, 0), StepWatch::default())),
+            service_time: RefCell::new((ServiceTime::new(Reading::default()), StepWatch::default())),
             next_look: Cell::default(),
             off: Cell::default(),
             readings: RefCell::default(),
@@ -95,8 +95,7 @@ impl Node {
 
     /// Starts the process.
     pub(super) fn start(&self) {
-        let (wall, running) = self.machine_clocks();
-        *self.service_time.borrow_mut() = (ServiceTime::new(wall, running), StepWatch::default());
+        *self.service_time.borrow_mut() = (ServiceTime::new(self.machine_clocks()), StepWatch::default());
         self.tick();
         let random = Random::seeded(self.dice.draw());
         let keys = Arc::new(ArcSwap::from_pointee(registry::keys()));
@@ -151,13 +150,13 @@ impl Node {
     /// Lets its clock show what time it is, as far as the service believes its machine.
     pub(super) fn tick(&self) {
         let Clock::Simulated(shows) = &self.clock else { return };
-        let (wall, running) = self.machine_clocks();
+        let read = self.machine_clocks();
         let (time, watch) = &mut *self.service_time.borrow_mut();
-        if running >= self.next_look.get() {
-            watch.look(time, wall, running);
-            self.next_look.set(running + LOOK_MILLIS);
+        if read.running >= self.next_look.get() {
+            watch.look(time, read);
+            self.next_look.set(read.running + BETWEEN_LOOKS);
         }
-        let (before, now) = (self.unix_millis(), u64::try_from(time.at(running)).unwrap());
+        let (before, now) = (self.unix_millis(), u64::try_from(time.at(read.running) / 1000).unwrap());
         shows.store(now, Ordering::Release);
         let off = now.cast_signed() - self.stage.unix_millis().cast_signed();
         if self.off.replace(off) != off {
@@ -166,9 +165,9 @@ impl Node {
     }
 
     /// The machine's clock, which may be put to anything, and the one that never steps.
-    fn machine_clocks(&self) -> (i64, i64) {
-        let running = i64::try_from(self.stage.now() / 1000).unwrap();
-        (self.stage.unix_millis().cast_signed() + self.ahead.get(), running)
+    fn machine_clocks(&self) -> Reading {
+        let wall = (self.stage.unix_millis().cast_signed() + self.ahead.get()) * 1000;
+        Reading { wall, running: i64::try_from(self.stage.now() / 1000 * 1000).unwrap() }
     }
 
     pub(super) fn unix_millis(&self) -> u64 {

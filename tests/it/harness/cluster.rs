@@ -126,10 +126,8 @@ impl RedisCluster {
         }
         // A node that hears first of another slot's move holds this one's old owner for the newer one, and makes the new one give it up:
         // then nobody owns it.
-        until("a slot's move known to all", async || {
-            (0..NODES).all(|node| self.knows(node, slot, to)).then_some(())
-        })
-        .await;
+        until("a slot's move known to all", async || (0..NODES).all(|node| self.knows(node, slot, to)).then_some(()))
+            .await;
         true
     }
 

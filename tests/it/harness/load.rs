@@ -6,7 +6,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 use tokio::time::sleep;
@@ -17,7 +17,7 @@ use super::errands::{Errands, Journal, Watch};
 use super::history::{Loss, Moment, Terms};
 use super::request::Http;
 use super::server::TestServer;
-use super::wait::until;
+use super::wait::{PATIENCE, until};
 
 /// Tokens that one client asks for at most.
 const TOKENS_MAX: usize = 100_000;
@@ -133,8 +133,10 @@ async fn audit_part(tokens: Vec<String>, watch: Watch, reader: TestClient) -> Jo
     let mut seen = Journal::default();
     let mut channel = Channel::connect(reader.server, Http::One).await.expect("a node for the audit");
     for token in tokens {
+        let asked = Instant::now();
         let (start, answer) = loop {
             let start = watch.now();
+            assert!(asked.elapsed() < PATIENCE, "the audit learnt nothing of a token");
             match channel.exchange(&reader.introspection_request(&token)).await {
                 // A busy machine: it knows nothing, and says so.
                 Exchange::Answered(answer) if answer.status == 503 => sleep(PAUSE).await,
