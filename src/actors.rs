@@ -21,6 +21,7 @@ mod arrivals;
 mod asks;
 pub mod authenticator;
 pub(crate) mod deadlines;
+pub mod guesses;
 pub mod inspector;
 pub(crate) mod mailbox;
 pub mod minter;

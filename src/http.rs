@@ -38,6 +38,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 
 use crate::actors::authenticator::AuthenticatorHandle;
+use crate::actors::guesses::Guesses;
 use crate::actors::inspector::InspectorHandle;
 use crate::actors::minter::MinterHandle;
 use crate::actors::notary::NotaryHandle;
@@ -96,6 +97,8 @@ pub struct Shared {
     pub health: Arc<Health>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// What proved nothing, by client and source.
+    pub guesses: Arc<Guesses>,
     /// Failed authentications, for the minute's log line.
     pub failures: Arc<AuthenticationFailures>,
 }

@@ -20,6 +20,7 @@ pub mod metadata;
 pub mod replay;
 pub mod scope;
 pub mod secret;
+pub mod source;
 pub mod time;
 pub mod token;
 pub mod token_request;

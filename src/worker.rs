@@ -67,7 +67,11 @@ impl House {
         };
         let store = Rc::new(store);
         let clock = shared.clock.clone();
-        let authenticating = AuthenticatorOptions { audiences: Audiences::of(&shared.issuer), clock: clock.clone() };
+        let authenticating = AuthenticatorOptions {
+            audiences: Audiences::of(&shared.issuer),
+            clock: clock.clone(),
+            guesses: shared.guesses.clone(),
+        };
         let noting = NotaryOptions { batch_max: BATCH_MAX, random: random.clone() };
         let minting = MinterOptions {
             prefix: shared.token_prefix.clone(),

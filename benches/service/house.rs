@@ -149,6 +149,7 @@ fn shared() -> Shared {
         clock: Clock::System,
         health: Arc::new(health),
         metrics: Arc::new(Exporter::new("0", "0").register(1)),
+        guesses: Arc::default(),
         failures: Arc::default(),
     }
 }

@@ -9,8 +9,10 @@ mod coarse_time;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use tokio::time::Instant;
 
 use self::coarse_time::CoarseTime;
+use super::guesses::{Guesses, TooMany};
 use super::mailbox::{Inbox, Mailbox, Reply};
 use super::supervisor::{Actor, Supervised};
 use super::{ActorError, Deadline, Surroundings};
@@ -21,6 +23,7 @@ use crate::oauth::client_assertion::{AssertionFault, Audiences};
 use crate::oauth::client_secret::Matches;
 use crate::oauth::credentials::{PresentedAssertion, PresentedCredentials, PresentedMethod, SecretReading, Unproven};
 use crate::oauth::replay::SingleUse;
+use crate::oauth::source::Source;
 use crate::oauth::time::Timestamp;
 use crate::telemetry::labels::ActorName;
 
@@ -75,6 +78,11 @@ pub enum RefusalReason {
     OtherClient,
     /// An assertion that does not prove it.
     Assertion(AssertionFault),
+    /// No proof either, and the last of too many from its source (row A22).
+    TooMany {
+        /// Whole seconds until it may be wrong again.
+        retry_after_seconds: u32,
+    },
 }
 
 /// What an authenticator is told.
@@ -84,10 +92,13 @@ pub struct AuthenticatorOptions {
     pub audiences: Audiences,
     /// Where time comes from.
     pub clock: Clock,
+    /// Where the process counts what proved nothing.
+    pub guesses: Arc<Guesses>,
 }
 
 struct Authenticate {
     presented: PresentedCredentials,
+    source: Option<Source>,
     reply: Reply<Authentication>,
 }
 
@@ -102,7 +113,9 @@ struct Authenticator {
 struct Judge<'a> {
     clients: &'a Clients,
     options: &'a AuthenticatorOptions,
-    /// When the batch was taken, to the second.
+    /// When the batch was taken.
+    taken: Instant,
+    /// The same, to the second.
     used_at: Timestamp,
 }
 
@@ -123,7 +136,7 @@ impl AuthenticatorHandle {
         (Self { mailbox, clients }, task)
     }
 
-    /// Who presented these credentials.
+    /// Who presented these credentials, from this source.
     ///
     /// # Errors
     /// [`ActorError`]: nobody has looked.
@@ -131,8 +144,9 @@ impl AuthenticatorHandle {
         &self,
         by: Deadline,
         presented: PresentedCredentials,
+        source: Option<Source>,
     ) -> impl Future<Output = Result<Authentication, ActorError>> {
-        self.mailbox.ask(by, |reply| Authenticate { presented, reply })
+        self.mailbox.ask(by, move |reply| Authenticate { presented, source, reply })
     }
 
     /// As [`AuthenticatorHandle::authenticate`], in the lane that load on the other endpoints cannot fill.
@@ -143,8 +157,9 @@ impl AuthenticatorHandle {
         &self,
         by: Deadline,
         presented: PresentedCredentials,
+        source: Option<Source>,
     ) -> impl Future<Output = Result<Authentication, ActorError>> {
-        self.mailbox.ask_reserved(by, |reply| Authenticate { presented, reply })
+        self.mailbox.ask_reserved(by, move |reply| Authenticate { presented, source, reply })
     }
 
     /// The registry as it is now.
@@ -158,11 +173,12 @@ impl Actor<Authenticate> for Authenticator {
         while let Some(batch) = inbox.next_batch(BATCH_MAX).await {
             failpoint::reach(FailPoint::Authenticator);
             let clients = self.clients.load();
-            let used_at = self.time.at(inbox.last_taken());
-            let judge = Judge { clients: &clients, options: &self.options, used_at };
-            for Authenticate { presented, reply } in batch {
+            let taken = inbox.last_taken();
+            let used_at = self.time.at(taken);
+            let judge = Judge { clients: &clients, options: &self.options, taken, used_at };
+            for Authenticate { presented, source, reply } in batch {
                 if reply.is_awaited() {
-                    reply.send(Ok(judge.judge(&presented)));
+                    reply.send(Ok(judge.judge(&presented, source)));
                 }
             }
         }
@@ -170,27 +186,63 @@ impl Actor<Authenticate> for Authenticator {
 }
 
 impl Judge<'_> {
-    fn judge(&self, presented: &PresentedCredentials) -> Authentication {
+    fn judge(&self, presented: &PresentedCredentials, source: Option<Source>) -> Authentication {
         match presented {
             PresentedCredentials::Secret { method, first, second } => {
-                let by_the_rfc = self.judge_secret(*method, first);
-                match (&by_the_rfc, second) {
-                    (Authentication::Refused(_), Some(second)) => match self.judge_secret(*method, second) {
-                        Authentication::Refused(Refusal {
-                            reason: RefusalReason::UnknownClient | RefusalReason::WrongSecret,
-                            ..
-                        }) => by_the_rfc,
-                        raw => raw,
-                    },
-                    (Authentication::Proven(_) | Authentication::ProvenOnce(..), _) | (_, None) => by_the_rfc,
-                }
+                let judged = self.judge_readings(*method, first, second.as_ref());
+                self.count(judged, first.client_id().as_bytes(), source)
             }
-            PresentedCredentials::Assertion(presented) => self.judge_assertion(presented),
+            PresentedCredentials::Assertion(presented) => {
+                let named = presented.assertion.as_ref().ok().and_then(|assertion| assertion.subject());
+                self.count(self.judge_assertion(presented), named.unwrap_or_default().as_bytes(), source)
+            }
             // A Bearer token is judged by the Inspector; here it proves nothing.
             PresentedCredentials::Bearer(_) => refused(RefusalReason::Missing, None),
             PresentedCredentials::Unproven(Unproven::Missing) => refused(RefusalReason::Missing, None),
             PresentedCredentials::Unproven(Unproven::Malformed) => refused(RefusalReason::Malformed, None),
             PresentedCredentials::Unproven(Unproven::Unsupported) => refused(RefusalReason::MethodNotRegistered, None),
+        }
+    }
+
+    /// What proves nothing counts against whoever sent it, once a request. Judged first: what is right is never refused for what was wrong.
+    fn count(&self, judged: Authentication, named: &[u8], source: Option<Source>) -> Authentication {
+        let Authentication::Refused(Refusal { reason, client_id }) = judged else { return judged };
+        let is_guess = match reason {
+            RefusalReason::UnknownClient | RefusalReason::WrongSecret | RefusalReason::Assertion(_) => true,
+            RefusalReason::SecretExpired
+            | RefusalReason::ClientDisabled
+            | RefusalReason::MethodNotRegistered
+            | RefusalReason::Malformed
+            | RefusalReason::Missing
+            | RefusalReason::OtherClient
+            | RefusalReason::TooMany { .. } => false,
+        };
+        // An assertion that cannot be read names nobody.
+        let is_guess = is_guess && !named.is_empty();
+        let reason = match is_guess.then(|| self.options.guesses.count((named, source), self.taken)) {
+            Some(Err(TooMany { retry_after_seconds })) => RefusalReason::TooMany { retry_after_seconds },
+            Some(Ok(())) | None => reason,
+        };
+        refused(reason, client_id)
+    }
+
+    /// Row A03: as the RFC reads it, and where that proves nothing, as it stands.
+    fn judge_readings(
+        &self,
+        method: PresentedMethod,
+        first: &SecretReading,
+        second: Option<&SecretReading>,
+    ) -> Authentication {
+        let by_the_rfc = self.judge_secret(method, first);
+        match (&by_the_rfc, second) {
+            (Authentication::Refused(_), Some(second)) => match self.judge_secret(method, second) {
+                Authentication::Refused(Refusal {
+                    reason: RefusalReason::UnknownClient | RefusalReason::WrongSecret,
+                    ..
+                }) => by_the_rfc,
+                raw => raw,
+            },
+            (Authentication::Proven(_) | Authentication::ProvenOnce(..), _) | (_, None) => by_the_rfc,
         }
     }
 

@@ -75,7 +75,8 @@ impl Actors {
         let minting =
             MinterOptions { prefix: "jt".into(), keys, batch_max: 8, clock: clock.clone(), random: Random::system() };
         let issuer = Issuer::parse("https://as.example", false).unwrap();
-        let authenticating = AuthenticatorOptions { audiences: Audiences::of(&issuer), clock: clock.clone() };
+        let authenticating =
+            AuthenticatorOptions { audiences: Audiences::of(&issuer), clock: clock.clone(), guesses: Arc::default() };
         let noting = NotaryOptions { batch_max: 8, random: Random::system() };
         let (authenticator, a) = AuthenticatorHandle::start(&around, clients, authenticating);
         let (minter, b) = MinterHandle::start(&around, store.clone(), minting);

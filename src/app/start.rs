@@ -10,6 +10,7 @@ use super::certificates::ListenerTls;
 use super::stores::Stores;
 use super::workers::Materials;
 use super::{Listening, REVISION, RunError, reload};
+use crate::actors::guesses::Guesses;
 use crate::clock::Clock;
 use crate::config::options::{Config, LimitsOptions};
 use crate::config::{ListenAddress, Loaded};
@@ -103,6 +104,7 @@ pub(super) fn materials(
         // The workers', and the main thread's own.
         health: Arc::new(Health::new(workers + 1)),
         metrics: Arc::new(exporter.register(workers)),
+        guesses: Arc::new(Guesses::new(config.limits.wrong_proofs_per_minute)),
         failures: Arc::new(AuthenticationFailures::default()),
     };
     let tls = ListenerTls::new(std::mem::take(&mut loaded.certificates));

@@ -191,6 +191,7 @@ impl Builder<'_> {
             body_bytes: self.number("limits.body_bytes"),
             connections: self.number("limits.connections"),
             connections_per_source: self.number("limits.connections_per_source"),
+            wrong_proofs_per_minute: self.number("limits.wrong_proofs_per_minute"),
             request_deadline_ms: self.number("limits.request_deadline_ms"),
             handshake_timeout_ms: self.number("limits.handshake_timeout_ms"),
             header_timeout_ms: self.number("limits.header_timeout_ms"),

@@ -147,6 +147,8 @@ pub struct LimitsOptions {
     pub connections: usize,
     /// Connections at once from one address; 0: no limit.
     pub connections_per_source: usize,
+    /// What may be wrong about one client from one source.
+    pub wrong_proofs_per_minute: u8,
     /// From the moment a request is read whole.
     pub request_deadline_ms: u64,
     /// For a TLS handshake, from accept.

@@ -79,6 +79,7 @@ fn the_defaults_are_those_of_the_interface() {
     let limits = &config.limits;
     assert_eq!((limits.body_bytes, limits.connections, limits.connections_per_source), (16_384, 10_000, 0));
     assert_eq!((limits.request_deadline_ms, limits.header_timeout_ms, limits.body_timeout_ms), (1000, 5000, 5000));
+    assert_eq!(limits.wrong_proofs_per_minute, 20);
     assert_eq!((limits.idle_timeout_ms, limits.connection_age_ms), (620_000, 600_000));
     assert_eq!((limits.drain_delay_ms, limits.drain_timeout_ms), (2000, 10_000));
     let info = options::LogLevel::Info;

@@ -2,7 +2,8 @@
 //!
 //! Invariants: no wildcard arm, so a new failure must choose its face before it compiles; a face is a status, a code and a sentence
 //! that we chose, never the cause and never anything that a request sent; every 401 carries a challenge (RFC 9110 section 15.5.2)
-//! and every 503 a `Retry-After`.
+//! and every 429
+//! and 503 a `Retry-After`.
 
 use bytes::Bytes;
 use hyper::StatusCode;
@@ -97,6 +98,13 @@ impl Face {
         face
     }
 
+    /// RFC 6585 section 4. RFC 6749 has no code for it.
+    const fn too_many(sentence: &'static str, retry_after_seconds: u32) -> Self {
+        let mut face = Self::unavailable(sentence, retry_after_seconds);
+        face.status = StatusCode::TOO_MANY_REQUESTS;
+        face
+    }
+
     const fn closing(mut self) -> Self {
         self.closes = true;
         self
@@ -128,6 +136,7 @@ impl Face {
             ProtocolError::InvalidClient => Self::unauthorized(code, sentence, &[BASIC]),
             ProtocolError::InvalidToken => Self::unauthorized(code, sentence, &[BEARER_INVALID]),
             ProtocolError::NotYet { retry_after_seconds } => Self::unavailable(sentence, retry_after_seconds),
+            ProtocolError::TooManyFailures { retry_after_seconds } => Self::too_many(sentence, retry_after_seconds),
         }
     }
 
@@ -233,6 +242,7 @@ impl Failure {
                 ProtocolError::InvalidScope(_) => TokenOutcome::InvalidScope,
                 ProtocolError::InvalidTarget(_) => TokenOutcome::InvalidTarget,
                 ProtocolError::NotYet { .. } => TokenOutcome::NotBefore,
+                ProtocolError::TooManyFailures { .. } => TokenOutcome::RateLimited,
             },
             Self::Actor(error) => match error {
                 ActorError::Overloaded => TokenOutcome::Overloaded,
@@ -251,6 +261,7 @@ impl Failure {
             Self::Protocol(error) => match error {
                 ProtocolError::InvalidClient => IntrospectionOutcome::InvalidClient,
                 ProtocolError::InvalidToken => IntrospectionOutcome::InvalidToken,
+                ProtocolError::TooManyFailures { .. } => IntrospectionOutcome::RateLimited,
                 ProtocolError::InvalidRequest(_)
                 | ProtocolError::UnauthorizedClient(_)
                 | ProtocolError::UnsupportedGrantType
@@ -279,6 +290,7 @@ impl Failure {
             Self::Protocol(error) => match error {
                 ProtocolError::InvalidClient | ProtocolError::InvalidToken => RevocationOutcome::InvalidClient,
                 ProtocolError::UnauthorizedClient(_) => RevocationOutcome::NotOwner,
+                ProtocolError::TooManyFailures { .. } => RevocationOutcome::RateLimited,
                 ProtocolError::InvalidRequest(_)
                 | ProtocolError::UnsupportedGrantType
                 | ProtocolError::InvalidScope(_)

@@ -61,6 +61,7 @@ pub(crate) fn shared(
         clock,
         health,
         metrics,
+        guesses: Arc::default(),
         failures: Arc::new(AuthenticationFailures::default()),
     }
 }

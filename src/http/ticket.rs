@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::oauth::source::Source;
 use crate::telemetry::labels::{ConnectionRefusal, Label, Listener};
 use crate::telemetry::metrics::Metrics;
 
@@ -32,13 +33,6 @@ pub(super) struct Counts {
     total: AtomicUsize,
     by_source: Mutex<HashMap<Source, usize>>,
     logged_at: Mutex<Option<Instant>>,
-}
-
-/// What counts as one source: an IPv4 address, or an IPv6 /64, which is what one household gets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Source {
-    V4(u32),
-    V6(u64),
 }
 
 /// What the acceptor knows of a worker.
@@ -127,15 +121,6 @@ impl Drop for Ticket {
                     by_source.remove(&source);
                 }
             }
-        }
-    }
-}
-
-impl Source {
-    fn of(address: IpAddr) -> Self {
-        match address.to_canonical() {
-            IpAddr::V4(address) => Self::V4(address.to_bits()),
-            IpAddr::V6(address) => Self::V6((address.to_bits() >> 64) as u64),
         }
     }
 }

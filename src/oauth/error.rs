@@ -26,6 +26,11 @@ pub enum ProtocolError {
         /// Whole seconds to wait: 1 to 5 (K14), then it is told again.
         retry_after_seconds: u32,
     },
+    /// Too many wrong proofs for one client from one source (row A22).
+    TooManyFailures {
+        /// Whole seconds until the minute is over.
+        retry_after_seconds: u32,
+    },
 }
 
 impl ProtocolError {
@@ -39,7 +44,7 @@ impl ProtocolError {
             Self::InvalidScope(_) => "invalid_scope",
             Self::InvalidTarget(_) => "invalid_target",
             Self::InvalidToken => "invalid_token",
-            Self::NotYet { .. } => "temporarily_unavailable",
+            Self::NotYet { .. } | Self::TooManyFailures { .. } => "temporarily_unavailable",
         }
     }
 
@@ -54,6 +59,7 @@ impl ProtocolError {
             Self::UnsupportedGrantType => "this server knows the grant client_credentials alone",
             Self::InvalidToken => "the bearer token is not good for this",
             Self::NotYet { .. } => "this client gets no tokens yet",
+            Self::TooManyFailures { .. } => "too many wrong proofs for this client from this address",
         }
     }
 }

@@ -180,6 +180,16 @@ label! {
 }
 
 label! {
+    /// What was limited.
+    LimitName, "limit", { WrongProofs = "wrong_proofs" }
+}
+
+label! {
+    /// What a limit does beyond it.
+    LimitMode, "mode", { Enforce = "enforce", Report = "report" }
+}
+
+label! {
     /// What can be reloaded.
     ReloadSubject, "subject", {
         Clients = "clients", Keys = "keys", Certificates = "certificates", Secrets = "secrets", Log = "log",

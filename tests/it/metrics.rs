@@ -43,6 +43,8 @@ const NAMES: &[(&str, &[&str])] = &[
     ("jeton_client_authentications_total", &["outcome=\"method_not_registered\""]),
     ("jeton_client_authentications_total", &["outcome=\"malformed\""]),
     ("jeton_client_authentications_total", &["outcome=\"missing\""]),
+    ("jeton_client_authentications_total", &["outcome=\"rate_limited\""]),
+    ("jeton_rate_limited_total", &["limit=\"wrong_proofs\"", "mode=\"enforce\""]),
     ("jeton_store_operation_duration_seconds_count", &["operation="]),
     ("jeton_store_batch_size_count", &["operation="]),
     ("jeton_store_errors_total", &["operation=", "kind=\"oom\""]),

@@ -17,6 +17,7 @@ use crate::oauth::secret::{Secret, SecretHash};
 use crate::telemetry::exporter::Exporter;
 
 const NOW_SECONDS: u64 = 1_800_000_000;
+const HERE: Option<Source> = Some(Source::V4(1));
 const SECRET: &[u8] = b"p%41ss";
 
 /// An authenticator with a registry and a clock of its own.
@@ -65,7 +66,11 @@ impl Door {
 
     async fn within(&self, story: impl AsyncFnOnce(AuthenticatorHandle)) {
         let issuer = Issuer::parse("https://as.example", false).unwrap();
-        let options = AuthenticatorOptions { audiences: Audiences::of(&issuer), clock: self.clock.clone() };
+        let options = AuthenticatorOptions {
+            audiences: Audiences::of(&issuer),
+            clock: self.clock.clone(),
+            guesses: Arc::default(),
+        };
         let (authenticator, task) = AuthenticatorHandle::start(&self.around, self.clients.clone(), options);
         let ((), end) = tokio::join!(story(authenticator), task);
         assert_eq!(end, Ok(()));
@@ -89,7 +94,7 @@ fn by_post(id: &str, secret: &str) -> PresentedCredentials {
 }
 
 async fn ask(authenticator: &AuthenticatorHandle, presented: PresentedCredentials) -> Answer {
-    match authenticator.authenticate(by(), presented).await.unwrap() {
+    match authenticator.authenticate(by(), presented, HERE).await.unwrap() {
         Authentication::Proven(client) | Authentication::ProvenOnce(client, _) => Ok(client.id().as_str().to_string()),
         Authentication::Refused(refusal) => Err((refusal.reason, refusal.client_id.is_some())),
     }
@@ -152,10 +157,39 @@ async fn a17_a18_each_secret_has_its_end_and_its_last_use() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a22_who_is_wrong_too_often_is_told_to_wait_whether_registered_or_not_and_what_is_right_is_never_refused() {
+    let door = Door::new();
+    door.within(async |authenticator| {
+        let from = async |source, id, secret| match authenticator
+            .authenticate(by(), by_basic(id, secret), source)
+            .await
+            .unwrap()
+        {
+            Authentication::Refused(refusal) => Some(refusal.reason),
+            Authentication::Proven(_) | Authentication::ProvenOnce(..) => None,
+        };
+        for (id, reason) in [("good", RefusalReason::WrongSecret), ("nobody", RefusalReason::UnknownClient)] {
+            // Two readings of one request are one mistake.
+            for _ in 0..20 {
+                assert_eq!(from(HERE, id, "a%41").await, Some(reason));
+            }
+            let wait = RefusalReason::TooMany { retry_after_seconds: 60 };
+            assert_eq!(from(HERE, id, "other").await, Some(wait));
+            assert_eq!(from(None, id, "other").await, Some(reason));
+        }
+        assert_eq!(from(HERE, "good", "p%41ss").await, None);
+        assert_eq!(from(HERE, "strict", "other").await, Some(RefusalReason::WrongSecret));
+        tokio::time::advance(Duration::from_secs(60)).await;
+        assert_eq!(from(HERE, "good", "other").await, Some(RefusalReason::WrongSecret));
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn f23_nobody_is_called_unproven_by_an_authenticator_that_died() {
     let door = Door::new();
     door.within(async |authenticator| {
-        let ask = || authenticator.authenticate(by(), by_basic("good", "p%41ss"));
+        let ask = || authenticator.authenticate(by(), by_basic("good", "p%41ss"), HERE);
         on_this_thread::arm(FailPoint::Authenticator);
         let (a, b) = tokio::join!(ask(), ask());
         assert_eq!((a.unwrap_err(), b.unwrap_err()), (ActorError::Lost, ActorError::Lost));

@@ -168,6 +168,12 @@ pub(crate) static KEYS: &[Key] = &[
         "Connections of one IPv4 address or IPv6 /64; 0: no limit, since behind a balancer all have one address.",
     ),
     key(
+        "limits.wrong_proofs_per_minute",
+        Kind::Number(1, 200),
+        Preset::Number(20),
+        "Wrong secrets or assertions about one client from one IPv4 address or IPv6 /64; then 429. A right one is never refused.",
+    ),
+    key(
         "limits.request_deadline_ms",
         Kind::Number(1, MS_MAX),
         Preset::Number(1000),

@@ -17,7 +17,8 @@ use crate::oauth::credentials::{PresentedCredentials, PresentedMethod};
 use crate::oauth::error::ProtocolError;
 use crate::oauth::introspection;
 use crate::oauth::replay::Claimed;
-use crate::telemetry::labels::{AuthMethod, AuthOutcome, IntrospectionOutcome, Label};
+use crate::oauth::source::Source;
+use crate::telemetry::labels::{AuthMethod, AuthOutcome, IntrospectionOutcome, Label, LimitMode, LimitName};
 
 const TWO_CLIENTS: ProtocolError = ProtocolError::InvalidRequest("client_id is not that of the assertion");
 
@@ -38,7 +39,7 @@ pub(super) async fn authenticate(
     notes: &mut Notes,
 ) -> Result<Caller, Failure> {
     let method = method(&presented);
-    let judged = match services.authenticator.authenticate(asked.by, presented).await {
+    let judged = match services.authenticator.authenticate(asked.by, presented, source(asked)).await {
         Ok(Authentication::ProvenOnce(client, single_use)) => {
             services.notary.note(asked.by, single_use).await.map(|claimed| judge_use(client, claimed))
         }
@@ -57,7 +58,7 @@ pub(super) async fn authenticate_for_revocation(
     notes: &mut Notes,
 ) -> Result<Caller, Failure> {
     let method = method(&presented);
-    let judged = match services.authenticator.authenticate_for_revocation(asked.by, presented).await {
+    let judged = match services.authenticator.authenticate_for_revocation(asked.by, presented, source(asked)).await {
         Ok(Authentication::ProvenOnce(client, single_use)) => {
             services.notary.note_for_revocation(asked.by, single_use).await.map(|claimed| judge_use(client, claimed))
         }
@@ -78,6 +79,10 @@ fn judge_use(client: Arc<Client>, claimed: Claimed) -> Judged {
             client_id: Some(client.id().clone()),
         }),
     }
+}
+
+fn source(asked: &Asked<'_>) -> Option<Source> {
+    asked.source.map(Source::of)
 }
 
 fn method(presented: &PresentedCredentials) -> AuthMethod {
@@ -107,6 +112,9 @@ fn conclude(
             if let Some(client_id) = &client_id {
                 notes.client(client_id);
             }
+            if let RefusalReason::TooMany { .. } = reason {
+                services.shared.metrics.limited(LimitName::WrongProofs, LimitMode::Enforce);
+            }
             let client = client_id.as_ref().map(|id| id.as_str());
             refused(services, asked, method, outcome(reason), client, notes);
             Err(error(reason).into())
@@ -128,6 +136,7 @@ fn outcome(reason: RefusalReason) -> AuthOutcome {
         RefusalReason::Malformed => AuthOutcome::Malformed,
         RefusalReason::Missing => AuthOutcome::Missing,
         RefusalReason::OtherClient => AuthOutcome::WrongClaims,
+        RefusalReason::TooMany { .. } => AuthOutcome::RateLimited,
         RefusalReason::Assertion(fault) => match fault {
             AssertionFault::Malformed => AuthOutcome::Malformed,
             AssertionFault::Claims => AuthOutcome::WrongClaims,
@@ -145,6 +154,7 @@ fn error(reason: RefusalReason) -> ProtocolError {
     match reason {
         // Two parts of one request that contradict each other tell nothing about a client (row W03).
         RefusalReason::OtherClient => TWO_CLIENTS,
+        RefusalReason::TooMany { retry_after_seconds } => ProtocolError::TooManyFailures { retry_after_seconds },
         RefusalReason::UnknownClient
         | RefusalReason::WrongSecret
         | RefusalReason::SecretExpired

@@ -35,6 +35,7 @@ async fn on_each(story: impl AsyncFn(&TestServer, Http)) {
             .file("off.jwks", &KEYS.jwks().to_string())
             .and_client(&signing("narrow", "{}", "scope = \"invoices:read\""))
             .and_client(&signing("off", "{}", "disabled = true"))
+            .set("limits.wrong_proofs_per_minute", 200)
             .start()
             .await;
         server.until_store_up().await;

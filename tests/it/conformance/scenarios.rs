@@ -58,6 +58,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         scenario!("A17", authentication::a_disabled_client_and_an_expired_secret_look_like_a_wrong_secret),
         scenario!("A18", authentication::a_retired_secret),
         scenario!("A19", registration::no_listener_in_the_clear),
+        scenario!("A22", authentication::too_many_wrong_secrets),
         scenario!("K11", tokens::only_registered_codes),
         scenario!("K12", tokens::no_two_are_equal),
         scenario!("K13", tokens::a_life_as_long_as_said),

@@ -1,4 +1,4 @@
-//! A07, A17 and A18: what an answer must not tell, and secrets that come and go.
+//! A07, A17, A18 and A22: what an answer must not tell, and secrets that come and go.
 
 use crate::conformance::bench::Bench;
 use crate::harness::clients::{client, hash_of, secret_of};
@@ -53,5 +53,37 @@ pub(crate) async fn a_retired_secret(bench: &Bench) {
         retired.request_token("").await.expect_error(401, "invalid_client");
         worker.clone().with_secret(&secret_of("a secret that comes")).request_token("").await.expect_token();
         worker.clone().with_secret(&secret_of("a secret that stays")).request_token("").await.expect_token();
+    }
+}
+
+/// Counted for the process: each request comes on a connection of its own, and workers take turns.
+pub(crate) async fn too_many_wrong_secrets(bench: &Bench) {
+    let server = bench.sibling().start().await;
+    server.until_store_up().await;
+    let ask = async |target: &str, id: &str, secret: &str| {
+        let request = Request::form(target, "grant_type=client_credentials&token=canary").basic(id, secret);
+        bench.http.send(server.public, &request).await
+    };
+    for id in ["billing", "canary"] {
+        for _ in 0..20 {
+            ask(TOKEN, id, WRONG).await.expect_error(401, "invalid_client");
+        }
+    }
+    for target in [TOKEN, INTROSPECT, REVOKE] {
+        let known = ask(target, "billing", WRONG).await.expect_error(429, "temporarily_unavailable");
+        let unknown = ask(target, "canary", WRONG).await.expect_error(429, "temporarily_unavailable");
+        assert_eq!(known.body, unknown.body, "{target}");
+        assert!(known.header("www-authenticate").is_none(), "{target}");
+    }
+    // For that pair alone, and never for who is right.
+    ask(TOKEN, "reporting", WRONG).await.expect_error(401, "invalid_client");
+    ask(TOKEN, "billing", &secret_of("billing")).await.expect_token();
+    let metrics = server.metrics().await;
+    for series in [
+        r#"jeton_rate_limited_total{limit="wrong_proofs",mode="enforce"} 6"#,
+        r#"jeton_client_authentications_total{auth_method="client_secret_basic",outcome="rate_limited"} 6"#,
+        r#"jeton_token_requests_total{outcome="rate_limited"} 2"#,
+    ] {
+        assert!(metrics.contains(series), "{series}");
     }
 }
