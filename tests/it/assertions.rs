@@ -13,7 +13,7 @@ async fn ask(server: &TestServer, assertion: &Assertion) -> Answer {
 }
 
 /// Waits until the store knows all uses of an assertion that is made now.
-async fn until_it_remembers(server: &TestServer) {
+pub(crate) async fn until_it_remembers(server: &TestServer) {
     until("the end of what the store may have forgotten", async || {
         let answer = ask(server, &Assertion::of(SIGNER)).await;
         (answer.status != 503).then(|| answer.expect_token())

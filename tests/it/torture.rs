@@ -7,6 +7,7 @@
 mod failover;
 mod killed;
 mod mixed;
+mod replays;
 mod rolling;
 mod table;
 
@@ -36,6 +37,7 @@ const SCENARIOS: &[(&str, Scenario)] = &[
     ("rolling-http1", |plan| Box::pin(rolling::http1(plan))),
     ("rolling-http2", |plan| Box::pin(rolling::http2(plan))),
     ("failover", |plan| Box::pin(failover::run(plan))),
+    ("replays", |plan| Box::pin(replays::run(plan))),
     ("mixed-faults", |plan| Box::pin(mixed::run(plan))),
 ];
 
