@@ -21,6 +21,10 @@ torture: ## kill, stop, cut and restart everything a hundred times under load; R
 	@server=$$(scripts/redis-server) && REDIS_SERVER=$$server TORTURE_ROUNDS=$(ROUNDS) TORTURE_REQUESTS=$(REQUESTS) TORTURE_ONLY=$(ONLY) \
 	  $(CARGO) test --locked --test it -- --ignored --exact torture::torture --nocapture
 
+timing: ## measure whether time tells an unknown client from a wrong secret: Welch's t over a million samples
+	$(CARGO) test --locked --release --lib -- --ignored --exact --nocapture \
+	  actors::authenticator::timing::a07_time_tells_no_unknown_client_from_a_wrong_secret
+
 lint: ## check the format and every lint; a warning is an error
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings

@@ -11,6 +11,7 @@ use super::error::ProtocolError;
 use super::grant::{Grant, GrantParts};
 use super::jws::jwk_set::JwkSet;
 use super::scope::Scope;
+use super::secret::SecretHash;
 use super::time::{Lifetime, Timestamp};
 use super::token_request::TokenRequest;
 
@@ -98,9 +99,10 @@ pub struct Client {
 }
 
 /// All clients a node knows, at one moment. Replaced as a whole when the registration changes.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Clients {
     by_id: HashMap<ClientId, Arc<Client>>,
+    nobody: Arc<Client>,
 }
 
 impl Client {
@@ -115,6 +117,12 @@ impl Client {
         let default_scope = registration.default_scope.as_ref().unwrap_or(&registration.scope);
         let default_grant = registration.grant(default_scope.clone(), default_audience.clone());
         Self { registration, default_grant, uses: SecretUses::default() }
+    }
+
+    /// Disabled, and the digest of its secret is that of no secret that could be found.
+    fn nobody() -> Self {
+        let secrets = vec![SecretHash::Sha256([0; 32]).into()];
+        Self::new(Registration { secrets, disabled: true, ..Registration::new(ClientId::new("nobody")) })
     }
 
     /// What is registered of it.
@@ -263,10 +271,22 @@ fn is_absolute_uri(text: &str) -> bool {
         && rest.bytes().all(uri_byte)
 }
 
+impl Default for Clients {
+    fn default() -> Self {
+        Self::new([])
+    }
+}
+
 impl Clients {
     /// A registry; of two registrations with one id the later one stands (whoever reads them refuses that before).
     pub fn new(clients: impl IntoIterator<Item = Client>) -> Self {
-        Self { by_id: clients.into_iter().map(|client| (client.id().clone(), Arc::new(client))).collect() }
+        let by_id = clients.into_iter().map(|client| (client.id().clone(), Arc::new(client))).collect();
+        Self { by_id, nobody: Arc::new(Client::nobody()) }
+    }
+
+    /// Who stands in where no client of an id is registered, so that looking costs the same. It is not among the others and proves nothing.
+    pub fn nobody(&self) -> &Arc<Client> {
+        &self.nobody
     }
 
     /// The client with this id.
