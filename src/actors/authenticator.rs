@@ -53,8 +53,20 @@ pub enum Authentication {
 pub struct Refusal {
     /// Why.
     pub reason: RefusalReason,
+    /// Of the client that was judged: nobody's where none of that name is registered.
+    judged: Option<ClientId>,
+}
+
+impl Refusal {
+    /// For this reason, and of this client, where one was named that is registered.
+    pub fn new(reason: RefusalReason, client_id: Option<ClientId>) -> Self {
+        Self { reason, judged: client_id }
+    }
+
     /// The registered client that was named; `None` where no such client is registered or none was named.
-    pub client_id: Option<ClientId>,
+    pub fn client_id(&self) -> Option<&ClientId> {
+        self.judged.as_ref().filter(|id| !id.is_nobodys())
+    }
 }
 
 /// Why.
@@ -206,7 +218,7 @@ impl Judge<'_> {
 
     /// What proves nothing counts against whoever sent it, once a request. Judged first: what is right is never refused for what was wrong.
     fn count(&self, judged: Authentication, named: &[u8], source: Option<Source>) -> Authentication {
-        let Authentication::Refused(Refusal { reason, client_id }) = judged else { return judged };
+        let Authentication::Refused(Refusal { reason, judged: client_id }) = judged else { return judged };
         let is_guess = match reason {
             RefusalReason::UnknownClient | RefusalReason::WrongSecret | RefusalReason::Assertion(_) => true,
             RefusalReason::SecretExpired
@@ -254,10 +266,8 @@ impl Judge<'_> {
         let secrets = &registration.secrets;
         let matches = Matches::of(reading.secret(), secrets);
         let now = || Timestamp::from_unix_millis(self.options.clock.unix_millis());
-        let reason = if known.is_none() {
-            RefusalReason::UnknownClient
-        } else if !matches.any() {
-            RefusalReason::WrongSecret
+        let reason = if !matches.any() {
+            if known.is_some() { RefusalReason::WrongSecret } else { RefusalReason::UnknownClient }
         } else if registration.disabled {
             RefusalReason::ClientDisabled
         } else if registration.strict_auth_method && !matches_method(registration.auth_method, method) {
@@ -268,9 +278,8 @@ impl Judge<'_> {
         } else {
             RefusalReason::SecretExpired
         };
-        // Made for both and kept for one.
-        let client_id = client.id().clone();
-        refused(reason, Some(client_id).filter(|_| known.is_some()))
+        self.clients.even_out(known);
+        refused(reason, Some(client.id().clone()))
     }
 
     /// Rows W03 to W12 and A14. The signature comes after all that is cheap.
@@ -315,7 +324,7 @@ fn matches_method(registered: AuthMethod, presented: PresentedMethod) -> bool {
 }
 
 fn refused(reason: RefusalReason, client_id: Option<ClientId>) -> Authentication {
-    Authentication::Refused(Refusal { reason, client_id })
+    Authentication::Refused(Refusal::new(reason, client_id))
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Registered clients: who they are, how they prove it, what they may ask for.
 
+use std::hint::black_box;
 use std::sync::Arc;
 
 use foldhash::HashMap;
@@ -103,6 +104,8 @@ pub struct Client {
 pub struct Clients {
     by_id: HashMap<ClientId, Arc<Client>>,
     nobody: Arc<Client>,
+    /// One of them, whichever.
+    somebody: Option<ClientId>,
 }
 
 impl Client {
@@ -122,7 +125,7 @@ impl Client {
     /// Disabled, and the digest of its secret is that of no secret that could be found.
     fn nobody() -> Self {
         let secrets = vec![SecretHash::Sha256([0; 32]).into()];
-        Self::new(Registration { secrets, disabled: true, ..Registration::new(ClientId::new("nobody")) })
+        Self::new(Registration { secrets, disabled: true, ..Registration::new(ClientId::nobodys()) })
     }
 
     /// What is registered of it.
@@ -280,8 +283,9 @@ impl Default for Clients {
 impl Clients {
     /// A registry; of two registrations with one id the later one stands (whoever reads them refuses that before).
     pub fn new(clients: impl IntoIterator<Item = Client>) -> Self {
-        let by_id = clients.into_iter().map(|client| (client.id().clone(), Arc::new(client))).collect();
-        Self { by_id, nobody: Arc::new(Client::nobody()) }
+        let by_id: HashMap<_, _> = clients.into_iter().map(|client| (client.id().clone(), Arc::new(client))).collect();
+        let somebody = by_id.keys().next().cloned();
+        Self { by_id, nobody: Arc::new(Client::nobody()), somebody }
     }
 
     /// Who stands in where no client of an id is registered, so that looking costs the same. It is not among the others and proves nothing.
@@ -292,6 +296,13 @@ impl Clients {
     /// The client with this id.
     pub fn get(&self, id: &str) -> Option<&Arc<Client>> {
         self.by_id.get(id)
+    }
+
+    /// Looks up the other kind of id than was looked up: one that is there behind one that is not. A find reads and compares what a miss does
+    /// not, so a refusal does both, whoever was named.
+    pub fn even_out(&self, found: Option<&Arc<Client>>) {
+        let other = if found.is_some() { None } else { self.somebody.as_ref() };
+        black_box(self.get(other.unwrap_or_else(|| self.nobody.id()).as_str()));
     }
 
     /// Takes over what `before` knows of the same clients and their secrets beside what is registered.

@@ -11,10 +11,23 @@ use serde::{Deserialize, Serialize};
 #[serde(transparent)]
 pub struct ClientId(Arc<str>);
 
+/// With a character that no registered one has.
+const NOBODY: &str = "\0nobody";
+
 impl ClientId {
     /// An identifier; its characters are checked where it is registered.
     pub fn new(id: &str) -> Self {
         Self(id.into())
+    }
+
+    /// Of who stands in where nobody is registered: no client can be registered with it.
+    pub(super) fn nobodys() -> Self {
+        Self::new(NOBODY)
+    }
+
+    /// Whether it is that one.
+    pub fn is_nobodys(&self) -> bool {
+        self.as_str() == NOBODY
     }
 
     /// Its characters.

@@ -96,7 +96,7 @@ fn by_post(id: &str, secret: &str) -> PresentedCredentials {
 async fn ask(authenticator: &AuthenticatorHandle, presented: PresentedCredentials) -> Answer {
     match authenticator.authenticate(by(), presented, HERE).await.unwrap() {
         Authentication::Proven(client) | Authentication::ProvenOnce(client, _) => Ok(client.id().as_str().to_string()),
-        Authentication::Refused(refusal) => Err((refusal.reason, refusal.client_id.is_some())),
+        Authentication::Refused(refusal) => Err((refusal.reason, refusal.client_id().is_some())),
     }
 }
 

@@ -11,7 +11,7 @@ use crate::http::Services;
 use crate::http::body::Asked;
 use crate::http::error::Failure;
 use crate::http::notes::Notes;
-use crate::oauth::client::Client;
+use crate::oauth::client::{Client, ClientId};
 use crate::oauth::client_assertion::AssertionFault;
 use crate::oauth::credentials::{PresentedCredentials, PresentedMethod};
 use crate::oauth::error::ProtocolError;
@@ -74,10 +74,9 @@ pub(super) async fn authenticate_for_revocation(
 fn judge_use(client: Arc<Client>, claimed: Claimed) -> Judged {
     match claimed {
         Claimed::First => Ok(client),
-        Claimed::Used => Err(Refusal {
-            reason: RefusalReason::Assertion(AssertionFault::Replayed),
-            client_id: Some(client.id().clone()),
-        }),
+        Claimed::Used => {
+            Err(Refusal::new(RefusalReason::Assertion(AssertionFault::Replayed), Some(client.id().clone())))
+        }
     }
 }
 
@@ -108,14 +107,15 @@ fn conclude(
             notes.client(client.id());
             Ok(Caller { client, method })
         }
-        Ok(Err(Refusal { reason, client_id })) => {
-            if let Some(client_id) = &client_id {
+        Ok(Err(refusal)) => {
+            let reason = refusal.reason;
+            if let Some(client_id) = refusal.client_id() {
                 notes.client(client_id);
             }
             if let RefusalReason::TooMany { .. } = reason {
                 services.shared.metrics.limited(LimitName::WrongProofs, LimitMode::Enforce);
             }
-            let client = client_id.as_ref().map(|id| id.as_str());
+            let client = refusal.client_id().map(ClientId::as_str);
             refused(services, asked, method, outcome(reason), client, notes);
             Err(error(reason).into())
         }
