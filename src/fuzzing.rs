@@ -21,6 +21,8 @@ pub use crate::store::redis::fuzzing::{grant, record, replies};
 use crate::config::mistake::{Mistake, Origin};
 use crate::config::{clients as clients_file, file};
 use crate::oauth::credentials::{Endpoint, PresentedCredentials};
+use crate::oauth::dpop::Proof;
+use crate::oauth::dpop::target::{Target, normal_form};
 use crate::oauth::form::Form;
 use crate::oauth::keys::{KeyId, ServiceKey, ServiceKeys};
 use crate::oauth::time::Timestamp;
@@ -29,11 +31,15 @@ use crate::oauth::token::{Page, Token};
 /// Takes any bytes, and panics where something does not hold of them.
 pub type Door = fn(&[u8]);
 
+/// The proof of RFC 9449 section 5.
+const SIGNED_PROOF: &[u8] = include_bytes!("../fuzz/corpus/proof/of_the_rfc");
+
 /// Every door and its name.
 pub const TARGETS: &[(&str, Door)] = &[
     ("form", form),
     ("basic", basic),
     ("token", token),
+    ("proof", proof),
     ("record", record),
     ("grant", grant),
     ("replies", replies),
@@ -103,6 +109,28 @@ pub fn token(bytes: &[u8]) {
         changed[at] ^= by;
         let Ok(changed) = String::from_utf8(changed) else { return };
         assert!(by == 0 || check(&changed).is_err(), "a changed token was taken");
+    }
+}
+
+/// No bytes but those of a proof that was signed are one: the first two say where a real one is changed and how, the rest is taken as it is.
+pub fn proof(bytes: &[u8]) {
+    let target = Target::post("https://server.example.com/token");
+    let at = Timestamp::from_unix_seconds(1_562_262_616);
+    let prove = |text: &[u8]| Proof::of_fields(std::iter::once(text)).map(|proof| proof.unwrap().verify(&target, at));
+    let proven = prove(SIGNED_PROOF).unwrap();
+    assert!(proven.is_ok());
+    if let Ok(Ok(other)) = prove(bytes) {
+        // Whoever has a key may sign; no fuzzer has found one yet.
+        assert!(bytes == SIGNED_PROOF || Ok(other) != proven, "a proof that nobody signed");
+    }
+    if let [at, by, ..] = *bytes {
+        let mut changed = SIGNED_PROOF.to_vec();
+        let at = usize::from(at) * 3 % changed.len();
+        changed[at] ^= by;
+        assert!(by == 0 || !matches!(prove(&changed), Ok(Ok(_))), "a changed proof was taken");
+    }
+    if let Some(once) = std::str::from_utf8(bytes).ok().and_then(normal_form) {
+        assert_eq!(normal_form(&once).as_ref(), Some(&once), "a normal form is its own");
     }
 }
 

@@ -8,6 +8,7 @@ pub mod client_assertion;
 pub mod client_id;
 pub mod client_secret;
 pub mod credentials;
+pub mod dpop;
 pub mod endpoint;
 pub mod error;
 pub mod form;

@@ -21,6 +21,8 @@ pub const SKEW_SECONDS: u64 = 5;
 pub enum UseKind {
     /// A client's assertion (RFC 7523).
     Assertion,
+    /// A proof of possession (RFC 9449).
+    Proof,
 }
 
 /// One use of something that is good for one.
@@ -46,15 +48,29 @@ pub enum Claimed {
 impl SingleUse {
     /// The use of an assertion: named by client and `jti`, since two clients may happen on one.
     pub fn of_assertion(client_id: &str, jti: &str, made_at: Timestamp) -> Self {
-        let mut context = Context::new(&SHA256);
         // Its length before it, so that no other pair has the same bytes.
-        context.update(&(client_id.len() as u64).to_be_bytes());
-        context.update(client_id.as_bytes());
-        context.update(jti.as_bytes());
-        let mut digest = [0; 32];
-        digest.copy_from_slice(context.finish().as_ref());
+        let digest = digest(&[&length(client_id), client_id.as_bytes(), jti.as_bytes()]);
         Self { kind: UseKind::Assertion, digest, made_at }
     }
+
+    /// The use of a proof: named by its key, its `jti` and the URL that it is for, in its normal form. "the uniqueness is in the
+    /// context of the target URI" (RFC 9449 section 11.1).
+    pub fn of_proof(jkt: &[u8; 32], jti: &str, htu: &str, made_at: Timestamp) -> Self {
+        let digest = digest(&[jkt, &length(jti), jti.as_bytes(), htu.as_bytes()]);
+        Self { kind: UseKind::Proof, digest, made_at }
+    }
+}
+
+fn length(text: &str) -> [u8; 8] {
+    (text.len() as u64).to_be_bytes()
+}
+
+fn digest(parts: &[&[u8]]) -> [u8; 32] {
+    let mut context = Context::new(&SHA256);
+    parts.iter().for_each(|part| context.update(part));
+    let mut digest = [0; 32];
+    digest.copy_from_slice(context.finish().as_ref());
+    digest
 }
 
 #[cfg(test)]
@@ -72,5 +88,16 @@ mod tests {
         assert!(HEXLOWER.encode(&digest("billing", "abc")).starts_with(expected));
         assert_ne!(digest("billing", "abc"), digest("billinga", "bc"));
         assert_ne!(digest("billing", "abc"), digest("orders", "abc"));
+    }
+
+    #[test]
+    fn d05_key_jti_and_url_make_the_name() {
+        let at = Timestamp::from_unix_seconds(1);
+        let digest = |key: u8, jti, htu| SingleUse::of_proof(&[key; 32], jti, htu, at).digest;
+        // `(printf 'k%.0s' {1..32}; printf '\0\0\0\0\0\0\0\3abchttps://a/') | sha256sum`
+        assert!(HEXLOWER.encode(&digest(b'k', "abc", "https://a/")).starts_with("17d675b3"));
+        assert_ne!(digest(1, "abc", "https://a/"), digest(2, "abc", "https://a/"));
+        assert_ne!(digest(1, "abc", "https://a/"), digest(1, "abch", "ttps://a/"));
+        assert_ne!(digest(1, "abc", "https://a/"), digest(1, "abc", "https://b/"));
     }
 }

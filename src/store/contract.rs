@@ -12,7 +12,7 @@ use crate::clock::Clock;
 use crate::oauth::client::ClientId;
 use crate::oauth::grant::{Grant, GrantParts};
 use crate::oauth::keys::{KeyId, ServiceKey, ServiceKeys};
-use crate::oauth::replay::{Claimed, SingleUse};
+use crate::oauth::replay::{Claimed, SingleUse, UseKind};
 use crate::oauth::scope::Scope;
 use crate::oauth::time::{Lifetime, Timestamp};
 use crate::oauth::token::{Confirmation, Page, Token, TokenAddress, TokenRecord};
@@ -54,6 +54,7 @@ pub(crate) async fn holds<S: TokenStore>(pair: impl AsyncFn() -> (S, S)) {
         a_page_that_was_emptied_can_be_filled_again
         handles_at_work_at_once_lose_nothing
         a_use_is_the_first_once_for_every_handle
+        uses_of_two_kinds_never_meet
         of_one_batch_one_is_the_first
         what_was_made_too_early_is_judged_by_nobody
         of_many_at_once_one_is_the_first
@@ -317,6 +318,18 @@ async fn a_use_is_the_first_once_for_every_handle<S: TokenStore>(a: &S, b: &S) {
     }
     assert_eq!(claimed(b, &[again(&one), other]).await, [Claimed::Used, Claimed::First]);
     assert_eq!(a.claim(vec![]).await, []);
+}
+
+async fn uses_of_two_kinds_never_meet<S: TokenStore>(a: &S, b: &S) {
+    let assertion = claim("one");
+    let proof = Claim { single_use: SingleUse { kind: UseKind::Proof, ..assertion.single_use }, ..again(&assertion) };
+    assert_eq!(claimed(a, &[assertion, proof]).await, [Claimed::First, Claimed::First]);
+    assert_eq!(claimed(b, &[again(&proof)]).await, [Claimed::Used]);
+    let early = Claim {
+        single_use: SingleUse { made_at: Timestamp::from_unix_seconds(1), ..proof.single_use },
+        ..again(&proof)
+    };
+    assert_eq!(b.claim(vec![early]).await, [Err(StoreError::ReplayFloor)]);
 }
 
 async fn of_one_batch_one_is_the_first<S: TokenStore>(a: &S, _: &S) {
