@@ -1,6 +1,6 @@
 //! When a connection is worth trying, and when it is trusted again.
 //!
-//! Invariants: after [`TIMEOUTS_MAX`] time-outs with no answer between them, a new connection serves nobody before so many
+//! Invariants: after [`FAILURES_MAX`] connections that failed with no answer between them, a new one serves nobody before so many
 //! look-ups on it were answered in time; attempts follow each other ever more slowly, at most [`PAUSE_MAX`] apart, and not at once
 //! unless something was answered since the last.
 
@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use crate::random::Random;
 
-/// Time-outs in a row that open it.
-const TIMEOUTS_MAX: u32 = 3;
+/// Connections in a row that answered nothing, which open it.
+const FAILURES_MAX: u32 = 3;
 /// Look-ups in a row that close it.
 pub(super) const PROBES: u32 = 3;
 const PAUSE_MIN: Duration = Duration::from_millis(10);
@@ -19,30 +19,30 @@ const PAUSE_MAX: Duration = Duration::from_millis(400);
 /// The breaker of one connection, and its back-off.
 #[derive(Debug)]
 pub(super) struct Breaker {
-    timeouts: u32,
+    failures: u32,
     attempts: u32,
     random: Random,
 }
 
 impl Breaker {
     pub(super) fn new(random: Random) -> Self {
-        Self { timeouts: 0, attempts: 0, random }
+        Self { failures: 0, attempts: 0, random }
     }
 
     /// A batch was answered.
     pub(super) fn answered(&mut self) {
-        self.timeouts = 0;
+        self.failures = 0;
         self.attempts = 0;
     }
 
-    /// A batch, or a connection's first words, were not answered in time.
-    pub(super) fn timed_out(&mut self) {
-        self.timeouts = self.timeouts.saturating_add(1);
+    /// A batch, or a connection's first words, were not answered in time, or by nothing that could be believed.
+    pub(super) fn failed(&mut self) {
+        self.failures = self.failures.saturating_add(1);
     }
 
     /// Whether nobody is served until probes have been answered.
     pub(super) fn is_open(&self) -> bool {
-        self.timeouts >= TIMEOUTS_MAX
+        self.failures >= FAILURES_MAX
     }
 
     /// How long to wait before the next attempt to connect: nothing for the first after an answer.
@@ -64,15 +64,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_opens_after_three_timeouts_in_a_row() {
+    fn it_opens_after_three_failures_in_a_row() {
         let mut breaker = Breaker::new(Random::seeded(1));
-        breaker.timed_out();
-        breaker.timed_out();
+        breaker.failed();
+        breaker.failed();
         breaker.answered();
-        breaker.timed_out();
-        breaker.timed_out();
+        breaker.failed();
+        breaker.failed();
         assert!(!breaker.is_open());
-        breaker.timed_out();
+        breaker.failed();
         assert!(breaker.is_open());
         breaker.answered();
         assert!(!breaker.is_open());

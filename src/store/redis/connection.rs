@@ -95,7 +95,10 @@ impl<C: Connector> Connection<C> {
                 Ending::NoStoreLeft => return,
                 // The next attempt may be as slow, and nobody should wait for two of them.
                 Ending::TimedOut => self.state.down(StoreError::Unavailable),
-                Ending::Broken => self.state.reconnecting(),
+                Ending::Broken => {
+                    self.breaker.failed();
+                    self.state.reconnecting();
+                }
                 Ending::TurnedAway(error) => self.state.down(error),
             }
         }
@@ -137,7 +140,7 @@ impl<C: Connector> Connection<C> {
         match failure {
             NotConnected::Failed(lost) | NotConnected::NotLetIn(lost) => lost,
             NotConnected::TimedOut(what) => {
-                self.breaker.timed_out();
+                self.breaker.failed();
                 StoreLost { error: StoreError::Unavailable, detail: format!("{what} took too long") }
             }
         }

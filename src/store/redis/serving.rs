@@ -263,7 +263,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Serving<'a, S> {
     fn look_at_the_clock(&mut self) -> Result<(), Ending> {
         let now = Instant::now();
         if self.next_deadline().is_some_and(|deadline| deadline <= now) {
-            self.breaker.timed_out();
+            self.breaker.failed();
             return Err(Ending::TimedOut);
         }
         if self.next_role_check <= now {

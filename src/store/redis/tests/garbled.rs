@@ -18,6 +18,8 @@ struct Middleman {
     socket: PathBuf,
     lie: Rc<RefCell<Option<Lie>>>,
     lies: Rc<Cell<usize>>,
+    /// It lies until it is told to stop.
+    lies_on: Rc<Cell<bool>>,
     /// So many connections from now on hear nothing.
     mute: Rc<Cell<u32>>,
     /// Look-ups asked for, by connection.
@@ -51,7 +53,7 @@ impl Connector for Middleman {
                 }
             }
         });
-        let (lie, lies) = (Rc::clone(&self.lie), Rc::clone(&self.lies));
+        let (lie, lies, lies_on) = (Rc::clone(&self.lie), Rc::clone(&self.lies), Rc::clone(&self.lies_on));
         let (asked, passes_after) = (Rc::clone(&self.asked), Rc::clone(&self.passes_after));
         let mute = self.mute.get() > 0;
         self.mute.set(self.mute.get().saturating_sub(1));
@@ -59,7 +61,11 @@ impl Connector for Middleman {
             let mut piece = vec![0; 256 * 1024];
             while let Ok(length @ 1..) = from_server.read(&mut piece).await {
                 until(|| asked.get() >= passes_after.get()).await;
-                let told = if mute { None } else { lie.borrow_mut().take() };
+                let told = match mute {
+                    true => None,
+                    false if lies_on.get() => lie.borrow().clone(),
+                    false => lie.borrow_mut().take(),
+                };
                 let told = told.map_or_else(
                     || piece[..length].to_vec(),
                     |lie| {
@@ -81,6 +87,7 @@ fn middleman(server: &Server) -> Middleman {
         socket: server.socket(),
         lie: Rc::default(),
         lies: Rc::default(),
+        lies_on: Rc::default(),
         mute: Rc::default(),
         looked_up: Rc::default(),
         piece: 1024 * 1024,
@@ -175,6 +182,33 @@ fn whatever_is_done_to_replies_the_batch_is_an_error_and_the_connection_is_dropp
             until(|| node.store.is_up() && node.store.0.ways.reads.state().connection() > connection).await;
         }
         assert_eq!(middleman.lies.get(), lies().len() * 3 - 1);
+    });
+}
+
+#[test]
+fn where_every_reply_comes_twice_nobody_waits_for_the_next_connection_to_be_no_better() {
+    on_a_worker(async {
+        let server = Server::start();
+        let (node, middleman) = through(&server);
+        until(|| node.store.is_up()).await;
+        let records = node.saved(1).await;
+        let (_, doubled) = lies().swap_remove(0);
+        *middleman.lie.borrow_mut() = Some(doubled);
+        middleman.lies_on.set(true);
+        // It greets well, and breaks with the first batch.
+        while node.witness.saw("lost") == 0 {
+            assert!(node.find(records[0].address).await.is_err());
+        }
+        let connections = middleman.looked_up.borrow().len();
+        for _ in 0..100 {
+            assert_eq!(node.find(records[0].address).await, Err(StoreError::Unavailable));
+        }
+        assert_eq!(middleman.looked_up.borrow().len(), connections, "nobody waited for another");
+        middleman.lies_on.set(false);
+        middleman.lie.borrow_mut().take();
+        until(|| node.store.is_up()).await;
+        assert_eq!(node.find(records[0].address).await, found(&records[0]));
+        assert_eq!((node.witness.saw("lost"), node.witness.saw("back")), (1, 2));
     });
 }
 
