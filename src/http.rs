@@ -45,6 +45,7 @@ use crate::actors::notary::NotaryHandle;
 use crate::actors::revoker::RevokerHandle;
 use crate::clock::Clock;
 use crate::lifecycle::Health;
+use crate::oauth::dpop::target::Target;
 use crate::oauth::keys::ServiceKeys;
 use crate::oauth::metadata::Issuer;
 use crate::oauth::time::{Lifetime, Timestamp};
@@ -83,6 +84,8 @@ pub struct Shared {
     pub issuer: Issuer,
     /// Stands before each token.
     pub token_prefix: Arc<str>,
+    /// What proofs of possession are judged by.
+    pub dpop: DpopOptions,
     /// Lifetime of tokens whose client has none of its own.
     pub lifetime: Lifetime,
     /// Bearer token of `/admin/`, as it is now; `None`: `/admin/` is not switched on.
@@ -101,6 +104,15 @@ pub struct Shared {
     pub guesses: Arc<Guesses>,
     /// Failed authentications, for the minute's log line.
     pub failures: Arc<AuthenticationFailures>,
+}
+
+/// What proofs of possession (RFC 9449) are judged by.
+#[derive(Clone, Debug)]
+pub struct DpopOptions {
+    /// What they must be made for.
+    pub target: Target,
+    /// Whether they must hold a nonce of this server (`tokens.require_dpop_nonce`).
+    pub requires_nonce: bool,
 }
 
 /// Which requests get a log line (`log.requests`).

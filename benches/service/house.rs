@@ -7,9 +7,10 @@ use arc_swap::ArcSwap;
 use jeton::actors::Deadline;
 use jeton::clock::Clock;
 use jeton::http::router::Router;
-use jeton::http::{Limits, LogRequests, Shared, connection};
+use jeton::http::{DpopOptions, Limits, LogRequests, Shared, connection};
 use jeton::lifecycle::Health;
 use jeton::oauth::client::{Client, ClientId, Clients, IntrospectionRight, Registration};
+use jeton::oauth::dpop::target::Target;
 use jeton::oauth::grant::{Grant, GrantParts};
 use jeton::oauth::keys::{KeyId, ServiceKey, ServiceKeys};
 use jeton::oauth::metadata::Issuer;
@@ -138,9 +139,11 @@ fn shared() -> Shared {
     let key = ServiceKey::new(KeyId(1), Timestamp::from_unix_seconds(0), &[7; 32]);
     let health = Health::new(1);
     health.store_found();
+    let issuer = Issuer::parse("http://127.0.0.1:4444", false).unwrap();
     Shared {
         keys: Arc::new(ArcSwap::from_pointee(ServiceKeys::new(vec![key]).unwrap())),
-        issuer: Issuer::parse("http://127.0.0.1:4444", false).unwrap(),
+        dpop: DpopOptions { target: Target::token_endpoint(&issuer), requires_nonce: false },
+        issuer,
         token_prefix: "jt".into(),
         lifetime: Lifetime::from_seconds(3600),
         admin_token: ArcSwap::from_pointee(None),

@@ -17,8 +17,9 @@ use crate::config::{ListenAddress, Loaded};
 use crate::http::Reach;
 use crate::http::listener::{Listener, SocketGuard};
 use crate::http::open_files;
-use crate::http::{Limits, Shared};
+use crate::http::{DpopOptions, Limits, Shared};
 use crate::lifecycle::Health;
+use crate::oauth::dpop::target::Target;
 use crate::oauth::metadata::Issuer;
 use crate::oauth::time::Lifetime;
 use crate::random::Random;
@@ -94,6 +95,7 @@ pub(super) fn materials(
     let workers = if config.public.workers == 0 { worker::workers_by_default() } else { config.public.workers };
     let shared = Shared {
         keys: Arc::new(ArcSwap::new(loaded.keys.clone())),
+        dpop: DpopOptions { target: Target::token_endpoint(&issuer), requires_nonce: config.tokens.require_dpop_nonce },
         issuer,
         token_prefix: config.tokens.prefix.as_str().into(),
         lifetime: Lifetime::from_seconds(config.tokens.ttl_seconds),

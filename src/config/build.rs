@@ -173,7 +173,12 @@ impl Builder<'_> {
             );
             self.mistake("tokens.prefix", what);
         }
-        TokensOptions { ttl_seconds, ttl_seconds_max, prefix }
+        TokensOptions {
+            ttl_seconds,
+            ttl_seconds_max,
+            prefix,
+            require_dpop_nonce: self.flag("tokens.require_dpop_nonce"),
+        }
     }
 
     fn keys(&mut self, store: &StoreUrl) -> KeysOptions {

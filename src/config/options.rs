@@ -122,6 +122,8 @@ pub struct TokensOptions {
     pub ttl_seconds_max: u32,
     /// Before each token and its underscore.
     pub prefix: String,
+    /// Whether a proof of possession must hold a nonce of this server.
+    pub require_dpop_nonce: bool,
 }
 
 /// `[keys]`.

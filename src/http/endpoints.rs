@@ -11,6 +11,7 @@ pub(crate) mod introspect;
 pub(crate) mod metadata;
 pub(crate) mod metrics;
 mod operator;
+mod proof;
 pub(crate) mod revoke;
 mod standing;
 pub(crate) mod token;

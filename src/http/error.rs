@@ -11,6 +11,7 @@ use hyper::header::{ALLOW, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 
 use super::reply::{self, Reply};
 use crate::actors::ActorError;
+use crate::oauth::dpop::nonce::Nonce;
 use crate::oauth::error::ProtocolError;
 use crate::telemetry::labels::{Endpoint, IntrospectionOutcome, RevocationOutcome, TokenOutcome};
 
@@ -67,6 +68,8 @@ struct Face {
     retry_after_seconds: Option<u32>,
     challenges: &'static [&'static str],
     allow: Option<&'static str>,
+    /// The next that a proof must hold.
+    nonce: Option<Nonce>,
     closes: bool,
 }
 
@@ -79,7 +82,16 @@ const RETRY_SOON_SECONDS: u32 = 1;
 
 impl Face {
     const fn new(status: StatusCode, code: &'static str, sentence: &'static str) -> Self {
-        Self { status, code, sentence, retry_after_seconds: None, challenges: &[], allow: None, closes: false }
+        Self {
+            status,
+            code,
+            sentence,
+            retry_after_seconds: None,
+            challenges: &[],
+            allow: None,
+            nonce: None,
+            closes: false,
+        }
     }
 
     const fn invalid(status: StatusCode, sentence: &'static str) -> Self {
@@ -127,7 +139,13 @@ impl Face {
             | ProtocolError::UnauthorizedClient(_)
             | ProtocolError::UnsupportedGrantType
             | ProtocolError::InvalidScope(_)
-            | ProtocolError::InvalidTarget(_) => Self::new(StatusCode::BAD_REQUEST, code, sentence),
+            | ProtocolError::InvalidTarget(_)
+            | ProtocolError::InvalidDpopProof(_) => Self::new(StatusCode::BAD_REQUEST, code, sentence),
+            ProtocolError::UseDpopNonce(nonce) => {
+                let mut face = Self::new(StatusCode::BAD_REQUEST, code, sentence);
+                face.nonce = Some(nonce);
+                face
+            }
             // "the authorization server MUST respond with an HTTP 401 (Unauthorized) status code and include the
             // "WWW-Authenticate" response header field" (RFC 6749 section 5.2)
             ProtocolError::InvalidClient if endpoint == Endpoint::Introspect => {
@@ -223,6 +241,9 @@ impl Failure {
         if let Some(methods) = face.allow {
             reply = reply.with(ALLOW, HeaderValue::from_static(methods));
         }
+        if let Some(nonce) = &face.nonce {
+            reply = reply.with_nonce(nonce);
+        }
         reply
     }
 
@@ -241,6 +262,8 @@ impl Failure {
                 ProtocolError::UnsupportedGrantType => TokenOutcome::UnsupportedGrantType,
                 ProtocolError::InvalidScope(_) => TokenOutcome::InvalidScope,
                 ProtocolError::InvalidTarget(_) => TokenOutcome::InvalidTarget,
+                ProtocolError::InvalidDpopProof(_) => TokenOutcome::InvalidDpopProof,
+                ProtocolError::UseDpopNonce(_) => TokenOutcome::UseDpopNonce,
                 ProtocolError::NotYet { .. } => TokenOutcome::NotBefore,
                 ProtocolError::TooManyFailures { .. } => TokenOutcome::RateLimited,
             },
@@ -267,6 +290,8 @@ impl Failure {
                 | ProtocolError::UnsupportedGrantType
                 | ProtocolError::InvalidScope(_)
                 | ProtocolError::InvalidTarget(_)
+                | ProtocolError::InvalidDpopProof(_)
+                | ProtocolError::UseDpopNonce(_)
                 | ProtocolError::NotYet { .. } => IntrospectionOutcome::InvalidRequest,
             },
             Self::Actor(error) => match error {
@@ -295,6 +320,8 @@ impl Failure {
                 | ProtocolError::UnsupportedGrantType
                 | ProtocolError::InvalidScope(_)
                 | ProtocolError::InvalidTarget(_)
+                | ProtocolError::InvalidDpopProof(_)
+                | ProtocolError::UseDpopNonce(_)
                 | ProtocolError::NotYet { .. } => RevocationOutcome::InvalidRequest,
             },
             Self::Actor(error) => match error {

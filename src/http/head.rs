@@ -4,10 +4,13 @@
 
 use hyper::Version;
 use hyper::header::{
-    AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, HeaderMap, HeaderValue,
+    AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue,
 };
 use hyper::http::Method;
 use hyper::http::request::Parts;
+
+/// `DPoP` (RFC 9449 section 4.1).
+const DPOP: HeaderName = HeaderName::from_static("dpop");
 
 /// A request's head. Lives as long as the request's own parts.
 #[derive(Debug)]
@@ -17,6 +20,7 @@ pub(crate) struct Head<'a> {
     pub(crate) authorization: Field<'a>,
     pub(crate) content_type: Field<'a>,
     pub(crate) expect: Field<'a>,
+    pub(crate) dpop: Field<'a>,
     content_length: Field<'a>,
     /// A `Content-Encoding` other than `identity` stands there.
     pub(crate) is_encoded: bool,
@@ -37,6 +41,7 @@ impl<'a> Head<'a> {
             authorization: Field::default(),
             content_type: Field::default(),
             expect: Field::default(),
+            dpop: Field::default(),
             content_length: Field::default(),
             is_encoded: false,
         };
@@ -53,6 +58,8 @@ impl<'a> Head<'a> {
                 head.is_encoded |= !value.as_bytes().eq_ignore_ascii_case(b"identity");
             } else if name == EXPECT {
                 head.expect.take(value);
+            } else if name == DPOP {
+                head.dpop.take(value);
             }
         }
         head
@@ -122,6 +129,7 @@ mod tests {
             .header("content-length", "12")
             .header("authorization", "b")
             .header("authorization", "c")
+            .header("DPoP", "p")
             .header("content-encoding", "identity")
             .body(());
         let (mut parts, ()) = request.unwrap().into_parts();
@@ -129,6 +137,7 @@ mod tests {
         assert_eq!((head.hosts, head.announced_bytes(), head.is_encoded), (1, Some(12), false));
         assert_eq!(head.authorization.iter().collect::<Vec<_>>(), [b"a", b"b"]);
         assert_eq!(head.content_type.iter().collect::<Vec<_>>(), [b"x"]);
+        assert_eq!(head.dpop.iter().collect::<Vec<_>>(), [b"p"]);
         assert_eq!((head.path(), head.query(), head.target_bytes()), ("/a", Some("b"), 4));
         assert!(head.expect.first.is_none());
 

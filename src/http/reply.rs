@@ -9,11 +9,15 @@ use http_body_util::Full;
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, PRAGMA, X_CONTENT_TYPE_OPTIONS};
 use hyper::{Response, StatusCode};
 
+use crate::oauth::dpop::nonce::Nonce;
+
 /// `Connection: close`.
 pub(crate) const CLOSE: HeaderValue = HeaderValue::from_static("close");
 /// `Content-Type` of JSON.
 pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
+/// `DPoP-Nonce` (RFC 9449 section 8.1).
+const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
 const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache");
@@ -62,6 +66,13 @@ impl Reply {
     pub(crate) fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.fields.push((name, value));
         self
+    }
+
+    /// The same with the nonce that the caller's next proof must hold.
+    pub(crate) fn with_nonce(self, nonce: &Nonce) -> Self {
+        // Base64url is always a field value.
+        let value = HeaderValue::try_from(nonce.text()).unwrap_or(HeaderValue::from_static("0"));
+        self.with(DPOP_NONCE, value)
     }
 
     /// The same, the last on its connection where `closes` says so.

@@ -15,11 +15,12 @@ use tokio::task::{JoinHandle, LocalSet};
 
 use super::activity::{Activity, CoarseClock, SWEEP_INTERVAL, Timers};
 use super::router::{MetricsText, Router};
-use super::{Limits, LogRequests, PeerIdentity, Reach, Services, Shared, connection};
+use super::{DpopOptions, Limits, LogRequests, PeerIdentity, Reach, Services, Shared, connection};
 use crate::actors::testing::{Actors, BreakableStore};
 use crate::clock::Clock;
 use crate::lifecycle::Health;
 use crate::oauth::client::{Client, ClientId, Clients, IntrospectionRight, Registration};
+use crate::oauth::dpop::target::Target;
 use crate::oauth::keys::{KeyId, ServiceKey, ServiceKeys};
 use crate::oauth::metadata::Issuer;
 use crate::oauth::scope::Scope;
@@ -50,9 +51,11 @@ pub(crate) fn shared(
 ) -> Shared {
     let health = Arc::new(Health::new(1));
     health.store_found();
+    let issuer = Issuer::parse(issuer, false).unwrap();
     Shared {
         keys,
-        issuer: Issuer::parse(issuer, false).unwrap(),
+        dpop: DpopOptions { target: Target::token_endpoint(&issuer), requires_nonce: false },
+        issuer,
         token_prefix: "jt".into(),
         lifetime: Lifetime::from_seconds(3600),
         admin_token: ArcSwap::from_pointee(Some(Secret::new(ADMIN_TOKEN.as_bytes()))),

@@ -89,6 +89,8 @@ pub struct Registration {
     pub client_credentials: bool,
     /// Whose tokens it may introspect.
     pub introspection: IntrospectionRight,
+    /// `dpop_bound_access_tokens` (RFC 9449 section 5.2): whether it gets no token that is not bound to a key.
+    pub dpop_bound_access_tokens: bool,
 }
 
 /// A registered client with what is prepared from its registration once.
@@ -253,6 +255,7 @@ impl Registration {
             disabled: false,
             client_credentials: true,
             introspection: IntrospectionRight::default(),
+            dpop_bound_access_tokens: false,
         }
     }
 

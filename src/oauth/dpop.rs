@@ -4,6 +4,7 @@
 //! Invariants: the key of a proof serves for that proof alone and is never one of a client; what is cheap is judged first, then the
 //! signature, and that a proof was used is the last question of all, for the store.
 
+pub mod nonce;
 pub mod target;
 
 use self::target::Target;
@@ -25,6 +26,7 @@ pub struct Proof {
     claims: Claims,
     htm: String,
     htu: String,
+    nonce: Option<String>,
 }
 
 /// Why a proof proves nothing. The sentence is for the client, whose developer has nothing else to go by.
@@ -95,7 +97,16 @@ impl Proof {
             text.map(ToOwned::to_owned).ok_or(ProofFault::Malformed)
         };
         let (htm, htu) = (text("htm")?, text("htu")?);
-        Ok(Self { key, claims, htm, htu, jws })
+        let nonce = match jws.payload.get("nonce") {
+            None => None,
+            Some(nonce) => Some(nonce.as_str().ok_or(ProofFault::Malformed)?.to_owned()),
+        };
+        Ok(Self { key, claims, htm, htu, nonce, jws })
+    }
+
+    /// The nonce that it holds, not yet judged.
+    pub fn nonce(&self) -> Option<&str> {
+        self.nonce.as_deref()
     }
 
     /// Judges it for a request of `target`: checks 6, 8, 9 and 11.

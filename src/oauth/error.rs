@@ -4,6 +4,9 @@
 
 use std::fmt;
 
+use super::dpop::ProofFault;
+use super::dpop::nonce::Nonce;
+
 /// A request that the protocol refuses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProtocolError {
@@ -19,6 +22,10 @@ pub enum ProtocolError {
     InvalidScope(&'static str),
     /// RFC 8707 section 2 `invalid_target`; the sentence says what is wrong.
     InvalidTarget(&'static str),
+    /// RFC 9449 section 5 `invalid_dpop_proof`.
+    InvalidDpopProof(ProofFault),
+    /// RFC 9449 section 8 `use_dpop_nonce`: a proof must hold this nonce.
+    UseDpopNonce(Nonce),
     /// RFC 6750 section 3.1 `invalid_token`: the Bearer token that authorises a caller is not good for it.
     InvalidToken,
     /// The client's `not_before` lies ahead: its tokens would be dead at birth.
@@ -43,6 +50,8 @@ impl ProtocolError {
             Self::UnsupportedGrantType => "unsupported_grant_type",
             Self::InvalidScope(_) => "invalid_scope",
             Self::InvalidTarget(_) => "invalid_target",
+            Self::InvalidDpopProof(_) => "invalid_dpop_proof",
+            Self::UseDpopNonce(_) => "use_dpop_nonce",
             Self::InvalidToken => "invalid_token",
             Self::NotYet { .. } | Self::TooManyFailures { .. } => "temporarily_unavailable",
         }
@@ -57,6 +66,8 @@ impl ProtocolError {
             | Self::InvalidTarget(why) => why,
             Self::InvalidClient => "client unknown, or its proof missing or wrong",
             Self::UnsupportedGrantType => "this server knows the grant client_credentials alone",
+            Self::InvalidDpopProof(fault) => fault.sentence(),
+            Self::UseDpopNonce(_) => "the DPoP proof needs the nonce of the DPoP-Nonce header field",
             Self::InvalidToken => "the bearer token is not good for this",
             Self::NotYet { .. } => "this client gets no tokens yet",
             Self::TooManyFailures { .. } => "too many wrong proofs for this client from this address",

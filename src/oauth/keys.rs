@@ -26,6 +26,7 @@ pub struct ServiceKey {
     active_from: Timestamp,
     root: Prk,
     token: hmac::Key,
+    nonce: hmac::Key,
 }
 
 /// All keys a node knows, and the choice of the one that makes.
@@ -50,7 +51,8 @@ impl ServiceKey {
     pub fn new(id: KeyId, active_from: Timestamp, secret: &[u8; KEY_BYTES]) -> Self {
         let root = Salt::new(HKDF_SHA256, &[]).extract(secret);
         let token = hmac::Key::new(hmac::HMAC_SHA256, &expand(&root, &[b"token"]));
-        Self { id, active_from, root, token }
+        let nonce = hmac::Key::new(hmac::HMAC_SHA256, &expand(&root, &[b"dpop-nonce"]));
+        Self { id, active_from, root, token, nonce }
     }
 
     /// Its id.
@@ -71,6 +73,11 @@ impl ServiceKey {
     /// The key under which tokens carry their tag.
     pub(crate) fn token_key(&self) -> &hmac::Key {
         &self.token
+    }
+
+    /// The key under which nonces for proofs carry theirs.
+    pub(crate) fn nonce_key(&self) -> &hmac::Key {
+        &self.nonce
     }
 }
 

@@ -105,6 +105,8 @@ struct Document<'a> {
     introspection_endpoint: String,
     introspection_endpoint_auth_methods_supported: &'static [&'static str],
     introspection_endpoint_auth_signing_alg_values_supported: [&'static str; 6],
+    // RFC 9449 section 5.1.
+    dpop_signing_alg_values_supported: [&'static str; 6],
 }
 
 const CLIENT_METHODS: &[&str] = &["client_secret_basic", "client_secret_post", "private_key_jwt"];
@@ -127,6 +129,7 @@ pub fn document(issuer: &Issuer) -> Vec<u8> {
         introspection_endpoint: issuer.url_of(Endpoint::Introspection),
         introspection_endpoint_auth_methods_supported: INTROSPECTION_METHODS,
         introspection_endpoint_auth_signing_alg_values_supported: algorithm::NAMES,
+        dpop_signing_alg_values_supported: algorithm::NAMES,
     };
     // Strings and lists of strings have no serialisation that fails.
     serde_json::to_vec(&document).unwrap_or_default()
@@ -213,6 +216,7 @@ mod tests {
             "introspection_endpoint_auth_methods_supported":
                 ["client_secret_basic", "client_secret_post", "private_key_jwt", "Bearer"],
             "introspection_endpoint_auth_signing_alg_values_supported": algorithms,
+            "dpop_signing_alg_values_supported": algorithms,
         });
         assert_eq!(serde_json::from_slice::<Value>(&document(&issuer)).unwrap(), expected);
     }

@@ -69,8 +69,8 @@ label! {
     TokenOutcome, "outcome", {
         Issued = "issued", InvalidRequest = "invalid_request", InvalidClient = "invalid_client",
         UnauthorizedClient = "unauthorized_client", UnsupportedGrantType = "unsupported_grant_type",
-        InvalidScope = "invalid_scope", InvalidTarget = "invalid_target", Overloaded = "overloaded",
-        StoreUnavailable = "store_unavailable", StoreFull = "store_full", Deadline = "deadline",
+        InvalidScope = "invalid_scope", InvalidTarget = "invalid_target", InvalidDpopProof = "invalid_dpop_proof",
+        UseDpopNonce = "use_dpop_nonce", Overloaded = "overloaded", StoreUnavailable = "store_unavailable", StoreFull = "store_full", Deadline = "deadline",
         RateLimited = "rate_limited", QuotaExceeded = "quota_exceeded", NotBefore = "not_before",
         ServerError = "server_error",
     }

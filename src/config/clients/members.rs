@@ -16,7 +16,7 @@ use crate::oauth::introspection::RESERVED_CLAIMS;
 use crate::oauth::time::Timestamp;
 
 /// The members of this release.
-pub(crate) const MEMBERS: [&str; 21] = [
+pub(crate) const MEMBERS: [&str; 22] = [
     "client_id",
     "client_name",
     "client_secret_hash",
@@ -38,10 +38,11 @@ pub(crate) const MEMBERS: [&str; 21] = [
     "strict_auth_method",
     "grant_types",
     "introspection",
+    "dpop_bound_access_tokens",
 ];
 
 /// Those that come with later features.
-const LATER: [&str; 9] = [
+const LATER: [&str; 8] = [
     "jwks_uri",
     "tls_client_auth_subject_dn",
     "tls_client_auth_san_dns",
@@ -49,7 +50,6 @@ const LATER: [&str; 9] = [
     "tls_client_auth_san_ip",
     "tls_client_auth_san_email",
     "tls_client_certificate_bound_access_tokens",
-    "dpop_bound_access_tokens",
     "rate_limit",
 ];
 

@@ -47,6 +47,7 @@ pub(super) fn read(members: Members<'_>, ttl_seconds_max: u32, file: &mut ReadFi
         disabled: members.flag("disabled"),
         client_credentials: grants_client_credentials(&members),
         introspection: introspection(&members),
+        dpop_bound_access_tokens: members.flag("dpop_bound_access_tokens"),
     };
     let introspection_origin = members.place_of("introspection");
     file.secret_files.extend(secrets.files);

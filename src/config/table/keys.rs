@@ -138,6 +138,12 @@ pub(crate) static KEYS: &[Key] = &[
         "Before each token and an underscore, so that scanners find leaked ones; A-Z a-z 0-9 - _, 32 at most.",
     ),
     key(
+        "tokens.require_dpop_nonce",
+        Kind::Flag,
+        Preset::Flag(false),
+        "true: a DPoP proof must hold a nonce of this service, so that none is made in advance. false: its time alone counts.",
+    ),
+    key(
         "keys.file",
         Kind::Path,
         Preset::Absent,

@@ -1,6 +1,7 @@
 //! `POST /oauth2/token`: RFC 6749 section 4.4.
 
 use super::caller::{self, Caller};
+use super::proof;
 use crate::http::Services;
 use crate::http::body::Asked;
 use crate::http::error::Failure;
@@ -20,11 +21,20 @@ pub(crate) async fn serve(services: &Services, asked: &Asked<'_>, notes: &mut No
     let Caller { client, method } = caller::authenticate(services, asked, presented, notes).await?;
     let grant = client.authorise(&TokenRequest::parse(&form)?, || services.now())?;
     notes.grant(&grant);
+    let proof = proof::judge(services, asked, &client)?;
+    let confirmation = match &proof {
+        Some(proof) => Some(proof.confirm(services, asked).await?),
+        None => None,
+    };
 
     let lifetime = client.lifetime().unwrap_or(services.shared.lifetime);
-    let minted = services.minter.mint(asked.by, grant.clone(), lifetime, None).await?;
+    let minted = services.minter.mint(asked.by, grant.clone(), lifetime, confirmation).await?;
     notes.token(&minted.address);
     notes.outcome = Outcome::Token(TokenOutcome::Issued);
     services.shared.metrics.token_issued(method);
-    Ok(reply::ok(token_response::body(&minted.token, lifetime, &grant, None)))
+    let reply = reply::ok(token_response::body(&minted.token, lifetime, &grant, confirmation.as_ref()));
+    Ok(match &proof {
+        Some(proof) => proof.answer(reply),
+        None => reply,
+    })
 }

@@ -5,6 +5,14 @@ use hyper::header::HeaderMap;
 
 use super::*;
 use crate::actors::testing::StoreError;
+use crate::oauth::dpop::ProofFault;
+use crate::oauth::keys::{KeyId, ServiceKey, ServiceKeys};
+use crate::oauth::time::Timestamp;
+
+fn nonce() -> Nonce {
+    let epoch = Timestamp::from_unix_seconds(0);
+    Nonce::make(&ServiceKeys::new(vec![ServiceKey::new(KeyId(1), epoch, &[7; 32])]).unwrap(), epoch)
+}
 
 fn all() -> Vec<Failure> {
     let protocol = [
@@ -14,6 +22,8 @@ fn all() -> Vec<Failure> {
         ProtocolError::UnsupportedGrantType,
         ProtocolError::InvalidScope("why"),
         ProtocolError::InvalidTarget("why"),
+        ProtocolError::InvalidDpopProof(ProofFault::Malformed),
+        ProtocolError::UseDpopNonce(nonce()),
         ProtocolError::InvalidToken,
         ProtocolError::NotYet { retry_after_seconds: 3 },
         ProtocolError::TooManyFailures { retry_after_seconds: 3 },
@@ -48,7 +58,7 @@ fn all() -> Vec<Failure> {
 }
 
 /// The codes that may be sent at all (K11).
-const CODES: [&str; 12] = [
+const CODES: [&str; 14] = [
     "invalid_request",
     "invalid_client",
     "invalid_grant",
@@ -56,6 +66,8 @@ const CODES: [&str; 12] = [
     "unsupported_grant_type",
     "invalid_scope",
     "invalid_target",
+    "invalid_dpop_proof",
+    "use_dpop_nonce",
     "invalid_token",
     "insufficient_scope",
     "access_denied",
@@ -74,6 +86,8 @@ async fn k11_k14_every_face_is_whole() {
             assert_eq!(has(WWW_AUTHENTICATE), head.status == StatusCode::UNAUTHORIZED, "{failure:?}");
             let passes = [StatusCode::TOO_MANY_REQUESTS, StatusCode::SERVICE_UNAVAILABLE].contains(&head.status);
             assert_eq!(has(RETRY_AFTER), passes, "{failure:?}");
+            let asks_for_nonce = matches!(failure, Failure::Protocol(ProtocolError::UseDpopNonce(_)));
+            assert_eq!(head.headers.contains_key("dpop-nonce"), asks_for_nonce, "{failure:?}");
             assert_eq!(has(ALLOW), head.status == StatusCode::METHOD_NOT_ALLOWED, "{failure:?}");
 
             let body = body.collect().await.unwrap().to_bytes();

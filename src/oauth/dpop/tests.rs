@@ -104,6 +104,7 @@ fn d02_what_is_no_proof_is_refused() {
             assert_eq!(with_claims(json!({ claim: wrong })), Err(ProofFault::Malformed), "{claim}");
         }
     }
+    assert_eq!(with_claims(json!({ "nonce": 1 })), Err(ProofFault::Malformed));
     for jti in [String::new(), "j".repeat(129)] {
         assert_eq!(with_claims(json!({ "jti": jti })), Err(ProofFault::Malformed));
     }

@@ -2,6 +2,7 @@
 
 mod authentication;
 mod bearer;
+mod dpop;
 mod framing;
 mod heads;
 mod http;
@@ -59,6 +60,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         scenario!("A18", authentication::a_retired_secret),
         scenario!("A19", registration::no_listener_in_the_clear),
         scenario!("A22", authentication::too_many_wrong_secrets),
+        scenario!("K03", dpop::no_proof_binds_nothing),
         scenario!("K11", tokens::only_registered_codes),
         scenario!("K12", tokens::no_two_are_equal),
         scenario!("K13", tokens::a_life_as_long_as_said),
@@ -84,5 +86,11 @@ pub(crate) fn all() -> Vec<Scenario> {
         scenario!("M08", metadata::what_is_advertised_works),
         scenario!("M09", metadata::not_modified),
         scenario!("M09", metadata::needs_no_store),
+        scenario!("D01", dpop::a_proof_binds),
+        scenario!("D02", dpop::what_is_wrong_is_refused),
+        scenario!("D03", dpop::a_url_is_compared_as_a_url),
+        scenario!("D04", dpop::nonces),
+        scenario!("D05", dpop::a_proof_is_good_once),
+        scenario!("D06", dpop::a_client_that_must),
     ]
 }

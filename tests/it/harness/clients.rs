@@ -56,6 +56,7 @@ pub(crate) fn fixture() -> String {
         client("elsewhere-api", "introspection = [\"https://elsewhere.example.com\"]\ngrant_types = []"),
         client("auditor", "introspection = [\"*\"]\ngrant_types = []"),
         signer(),
+        client("bound", "scope = \"invoices:read\"\naudience = [\"https://api.example.com\"]\ndpop_bound_access_tokens = true"),
         client("gateway", "introspection = [\"*\"]\naudience = [\"https://as.example\", \"https://api.example.com\"]\nscope = \"introspect\""),
     ]
     .join("\n")

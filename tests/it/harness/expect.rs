@@ -57,6 +57,13 @@ impl Answer {
         answer.json()["access_token"].as_str().expect("access_token").to_owned()
     }
 
+    /// Expects a token, and returns its type.
+    #[track_caller]
+    pub(crate) fn expect_token_type(&self) -> String {
+        self.clone().expect_token();
+        self.json()["token_type"].as_str().expect("token_type").to_owned()
+    }
+
     /// Expects an error of this status and code; one of 503 and 429 says when to come again.
     #[track_caller]
     pub(crate) fn expect_error(self, status: u16, code: &str) -> Self {

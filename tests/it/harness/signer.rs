@@ -1,4 +1,4 @@
-//! A client that signs: `private_key_jwt` with a key of each kind, as another library would write it.
+//! A client that signs: `private_key_jwt` and proofs of possession with a key of each kind, as another library would write them.
 
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,12 +8,13 @@ use data_encoding::{BASE64_MIME, BASE64URL_NOPAD};
 use ring::rand::SystemRandom;
 use ring::signature::{
     ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, EcdsaSigningAlgorithm,
-    Ed25519KeyPair, KeyPair, RSA_PKCS1_SHA256, RSA_PSS_SHA256, RsaEncoding, RsaKeyPair,
+    Ed25519KeyPair, KeyPair, RSA_PKCS1_SHA256, RSA_PKCS1_SHA384, RSA_PKCS1_SHA512, RSA_PSS_SHA256, RSA_PSS_SHA384,
+    RSA_PSS_SHA512, RsaEncoding, RsaKeyPair,
 };
 use serde_json::{Value, json};
 
 use super::config::ISSUER;
-use super::request::form;
+use super::request::{TOKEN, form};
 
 /// The type of the assertions.
 pub(crate) const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -22,6 +23,9 @@ pub(crate) const SIGNER: &str = "signer";
 
 /// A key that only tests have, in the form in which other tools write it.
 const RSA: &str = include_str!("../golden/rsa-2048-of-tests.pkcs8");
+
+/// Every `alg` that a key of these signs by.
+pub(crate) const JWK_ALGORITHMS: [&str; 6] = ["RS256", "PS256", "ES256", "ES384", "EdDSA", "Ed25519"];
 
 /// One key of each kind, the same for a whole run.
 pub(crate) static KEYS: LazyLock<Keys> = LazyLock::new(Keys::new);
@@ -36,7 +40,7 @@ pub(crate) struct Keys {
     random: SystemRandom,
 }
 
-/// An assertion in the making: right, but for what is changed.
+/// An assertion or a proof in the making: right, but for what is changed.
 #[derive(Clone, Debug)]
 pub(crate) struct Assertion {
     pub(crate) header: Value,
@@ -87,7 +91,11 @@ impl Keys {
         };
         match alg {
             "RS256" => rsa(&RSA_PKCS1_SHA256),
+            "RS384" => rsa(&RSA_PKCS1_SHA384),
+            "RS512" => rsa(&RSA_PKCS1_SHA512),
             "PS256" => rsa(&RSA_PSS_SHA256),
+            "PS384" => rsa(&RSA_PSS_SHA384),
+            "PS512" => rsa(&RSA_PSS_SHA512),
             "ES256" => self.p256.sign(&self.random, input).unwrap().as_ref().to_vec(),
             "ES384" => self.p384.sign(&self.random, input).unwrap().as_ref().to_vec(),
             "EdDSA" | "Ed25519" => self.ed25519.sign(input).as_ref().to_vec(),
@@ -128,6 +136,11 @@ impl Assertion {
         self
     }
 
+    /// Signed by the key of this `alg`, whatever its header says.
+    pub(crate) fn signed_as(self, alg: &'static str) -> Self {
+        Self { signed_as: Some(alg), ..self }
+    }
+
     /// The compact form.
     pub(crate) fn sign(&self) -> String {
         let encode = |part: &Value| BASE64URL_NOPAD.encode(part.to_string().as_bytes());
@@ -140,6 +153,39 @@ impl Assertion {
         let alg = self.signed_as.unwrap_or_else(|| self.header["alg"].as_str().expect("an alg"));
         format!("{input}.{}", BASE64URL_NOPAD.encode(&KEYS.sign(alg, input.as_bytes())))
     }
+}
+
+/// A proof of possession (RFC 9449) of the key of this `alg`, for a token request, made as late as clocks allow.
+pub(crate) fn possession(alg: &str) -> Assertion {
+    let jti = Assertion::of(SIGNER).claims["jti"].clone();
+    Assertion {
+        header: json!({ "typ": "dpop+jwt", "alg": alg, "jwk": jwk_of(alg) }),
+        claims: json!({ "jti": jti, "htm": "POST", "htu": format!("{ISSUER}{TOKEN}"), "iat": now() + 4 }),
+        signed_as: None,
+    }
+}
+
+/// The public key of this `alg`.
+pub(crate) fn jwk_of(alg: &str) -> Value {
+    let at = match alg {
+        rsa if rsa.starts_with("RS") || rsa.starts_with("PS") => 0,
+        "ES384" => 2,
+        ec if ec.starts_with("ES") => 1,
+        _ => 3,
+    };
+    KEYS.jwks()["keys"][at].clone()
+}
+
+/// Its thumbprint by SHA-256, written out as RFC 7638 section 3 says.
+pub(crate) fn thumbprint(jwk: &Value) -> String {
+    let members: &[&str] = match jwk["kty"].as_str().unwrap() {
+        "RSA" => &["e", "kty", "n"],
+        "EC" => &["crv", "kty", "x", "y"],
+        _ => &["crv", "kty", "x"],
+    };
+    let members: Vec<String> = members.iter().map(|name| format!("\"{name}\":{}", jwk[name])).collect();
+    let digest = ring::digest::digest(&ring::digest::SHA256, format!("{{{}}}", members.join(",")).as_bytes());
+    BASE64URL_NOPAD.encode(digest.as_ref())
 }
 
 /// A form of the client credentials grant with this assertion and these further parameters.

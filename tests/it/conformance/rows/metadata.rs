@@ -34,6 +34,8 @@ pub(crate) fn rows() -> Vec<Row> {
         row("M09", "by whom", get()).with(HeaderHas("cache-control", "public")),
         row("M09", "another ETag", get().header("if-none-match", "\"canary\"")).with(Json("/issuer", ISSUER.into())),
     ];
+    let of_proofs = "/dpop_signing_alg_values_supported";
+    rows.push(row("M08", of_proofs, get()).with(Json(of_proofs, algorithms.clone())));
     for endpoint in ["token", "revocation", "introspection"] {
         let member: &'static str = format!("/{endpoint}_endpoint_auth_signing_alg_values_supported").leak();
         rows.push(row("M07", member, get()).with(Json(member, algorithms.clone())));
@@ -41,7 +43,6 @@ pub(crate) fn rows() -> Vec<Row> {
     for unsupported in [
         "/tls_client_certificate_bound_access_tokens",
         "/mtls_endpoint_aliases",
-        "/dpop_signing_alg_values_supported",
         "/introspection_signing_alg_values_supported",
         "/jwks_uri",
         "/registration_endpoint",

@@ -1,0 +1,80 @@
+//! What a token is bound to: the key of the DPoP proof in its request (RFC 9449 section 5), where there is one.
+//!
+//! Invariant: a proof is looked at only after its client is authenticated and its request is right in all else, and it binds only once
+//! the store has noted its use as the first: where that is not known, there is no token.
+
+use crate::http::Services;
+use crate::http::body::Asked;
+use crate::http::error::Failure;
+use crate::http::reply::Reply;
+use crate::oauth::client::Client;
+use crate::oauth::dpop::nonce::{Nonce, Standing};
+use crate::oauth::dpop::{Proof, ProofFault, ProvenKey};
+use crate::oauth::error::ProtocolError;
+use crate::oauth::replay::Claimed;
+use crate::oauth::time::Timestamp;
+use crate::oauth::token::Confirmation;
+
+/// A key that the caller has, if this is the first use of the proof of it.
+pub(super) struct Judged {
+    key: ProvenKey,
+    /// For the next proof, where the one of this proof will soon be too old.
+    next_nonce: Option<Nonce>,
+}
+
+/// Judges the proof of this request. `None`: it has none, and its client needs none.
+pub(super) fn judge(services: &Services, asked: &Asked<'_>, client: &Client) -> Result<Option<Judged>, Failure> {
+    let fields = &asked.head.dpop;
+    if fields.first.is_none() {
+        // Row D06.
+        let must = client.registration().dpop_bound_access_tokens;
+        return if must { Err(refused(ProofFault::Missing)) } else { Ok(None) };
+    }
+    let judge = || {
+        let Some(proof) = Proof::of_fields(fields.iter())? else { return Err(ProofFault::Missing) };
+        let now = services.now();
+        Ok((proof.verify(&services.shared.dpop.target, now)?, proof, now))
+    };
+    let (key, proof, now) = judge().map_err(refused)?;
+    let next_nonce = judge_nonce(services, &proof, now)?;
+    Ok(Some(Judged { key, next_nonce }))
+}
+
+/// "An authorization server that requires use of a nonce […] MUST supply the client a nonce" with its refusal (RFC 9449 section 8),
+/// and gives the next one before the last is too old (section 8.2).
+fn judge_nonce(services: &Services, proof: &Proof, now: Timestamp) -> Result<Option<Nonce>, Failure> {
+    if !services.shared.dpop.requires_nonce {
+        return Ok(None);
+    }
+    let keys = services.shared.keys.load();
+    let standing = proof.nonce().map_or(Standing::Bad, |nonce| Nonce::judge(&keys, nonce, now));
+    let fresh = || Nonce::make(&keys, now);
+    match standing {
+        Standing::Good => Ok(None),
+        Standing::Aging => Ok(Some(fresh())),
+        Standing::Bad => Err(ProtocolError::UseDpopNonce(fresh()).into()),
+    }
+}
+
+impl Judged {
+    /// Notes its use, the last of all checks: "servers can store […] the jti value of each DPoP proof […] and decline […] requests to
+    /// the same URI for which the jti value has been seen before" (RFC 9449 section 11.1).
+    pub(super) async fn confirm(&self, services: &Services, asked: &Asked<'_>) -> Result<Confirmation, Failure> {
+        match services.notary.note(asked.by, self.key.single_use).await? {
+            Claimed::First => Ok(Confirmation { x5t_s256: None, jkt: Some(self.key.jkt) }),
+            Claimed::Used => Err(refused(ProofFault::Replayed)),
+        }
+    }
+
+    /// The reply to its request, with the next nonce where it is time.
+    pub(super) fn answer(&self, reply: Reply) -> Reply {
+        match &self.next_nonce {
+            Some(nonce) => reply.with_nonce(nonce),
+            None => reply,
+        }
+    }
+}
+
+fn refused(fault: ProofFault) -> Failure {
+    ProtocolError::InvalidDpopProof(fault).into()
+}
