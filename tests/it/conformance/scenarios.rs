@@ -1,5 +1,6 @@
 //! The rows that take several steps, each a function of its own.
 
+mod advertised;
 mod authentication;
 mod bearer;
 mod dpop;
@@ -83,7 +84,7 @@ pub(crate) fn all() -> Vec<Scenario> {
         scenario!("M02", metadata::issuer_with_a_path),
         scenario!("M03", registration::issuers_that_are_none),
         scenario!("M04", metadata::endpoints_answer),
-        scenario!("M08", metadata::what_is_advertised_works),
+        scenario!("M08", advertised::works_and_nothing_else_does),
         scenario!("M09", metadata::not_modified),
         scenario!("M09", metadata::needs_no_store),
         scenario!("D01", dpop::a_proof_binds),

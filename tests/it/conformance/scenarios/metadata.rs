@@ -1,12 +1,10 @@
-//! H03, M02, M04, M08 and M09: the document, and whether it is true.
+//! H03, M02, M04 and M09: the document, and whether it is true.
 
 use crate::conformance::bench::Bench;
 use crate::conformance::row::{ask, introspect, revoke};
-use crate::harness::clients::secret_of;
 use crate::harness::config::ISSUER;
-use crate::harness::request::{METADATA, TOKEN, form};
-use crate::harness::signer::{Assertion, SIGNER, asking};
-use crate::harness::{Request, TestServer, until};
+use crate::harness::request::METADATA;
+use crate::harness::{Request, TestServer};
 
 pub(crate) async fn head_is_get_without_its_body(bench: &Bench) {
     for target in [METADATA, "/.well-known/openid-configuration"] {
@@ -49,38 +47,6 @@ pub(crate) async fn endpoints_answer(bench: &Bench) {
         let url = document[member].as_str().unwrap_or_else(|| panic!("no {member}"));
         let path = url.strip_prefix(ISSUER).unwrap_or_else(|| panic!("{url} is not below the issuer"));
         bench.send(&Request::form(path, "")).await.expect_error(401, "invalid_client");
-    }
-}
-
-/// Each advertised way to authenticate and each grant works; one that is not advertised is refused.
-pub(crate) async fn what_is_advertised_works(bench: &Bench) {
-    let document = bench.send(&Request::get(METADATA)).await.expect(200).json();
-    let secret = secret_of("billing");
-    let post = form(&[("client_id", "billing"), ("client_secret", &secret)]);
-    for method in document["token_endpoint_auth_methods_supported"].as_array().expect("methods") {
-        let request = match method.as_str().unwrap() {
-            "client_secret_basic" => ask("grant_type=client_credentials"),
-            "client_secret_post" => Request::form(TOKEN, format!("grant_type=client_credentials&{post}")),
-            "private_key_jwt" => {
-                for alg in document["token_endpoint_auth_signing_alg_values_supported"].as_array().expect("algorithms")
-                {
-                    let assertion = || Assertion::of(SIGNER).header("alg", alg.clone()).sign();
-                    until("the store's memory of uses", async || {
-                        let answer = bench.send(&Request::form(TOKEN, asking(&assertion(), &[]))).await;
-                        (answer.status != 503).then(|| answer.expect_token())
-                    })
-                    .await;
-                }
-                continue;
-            }
-            other => panic!("{other} is advertised before its issue"),
-        };
-        bench.send(&request).await.expect_token();
-    }
-    for grant in ["authorization_code", "implicit", "urn:ietf:params:oauth:grant-type:token-exchange"] {
-        let supported = document["grant_types_supported"].as_array().unwrap().iter().any(|known| known == grant);
-        assert!(!supported);
-        bench.send(&ask(form(&[("grant_type", grant)]))).await.expect_error(400, "unsupported_grant_type");
     }
 }
 
