@@ -88,7 +88,7 @@ impl StoreObserver for StoreWatch {
         self.metrics.store_epoch_changed();
         tracing::warn!(
             event = "store_epoch_changed",
-            "the store is new, was emptied, or another took its place: assertions that were made before are refused with 503"
+            "the store is new, was emptied, or another took its place: assertions and proofs made before are refused with 503"
         );
     }
 }

@@ -78,7 +78,7 @@ const DESCRIPTIONS: &[(&str, &str)] = &[
     ("jeton_store_records_refused_total", "Records that were not believed, by reason."),
     (
         "jeton_store_epoch_changes_total",
-        "Times that the store was found to have forgotten, or perhaps, which assertions were used.",
+        "Times that the store was found to have forgotten, or perhaps, which assertions and proofs were used.",
     ),
     ("jeton_store_up", "1 when every worker's connection to the store is up."),
     ("jeton_store_connections", "Connections to the store, by state."),
@@ -205,7 +205,7 @@ impl Metrics {
         self.store_records_refused.get(reason).increment(1);
     }
 
-    /// The store may have forgotten which assertions were used.
+    /// The store may have forgotten which assertions and proofs were used.
     pub fn store_epoch_changed(&self) {
         self.store_epoch_changes.increment(1);
     }

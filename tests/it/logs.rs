@@ -6,7 +6,7 @@ use crate::harness::clients::{client_with_secret, secret_of};
 use crate::harness::config::ADMIN_TOKEN;
 use crate::harness::request::{INTROSPECT, REVOKE, TOKEN, form};
 use crate::harness::server::field;
-use crate::harness::signer::{Assertion, SIGNER, asking};
+use crate::harness::signer::{Assertion, SIGNER, asking, possession};
 use crate::harness::{RedisServer, Request, TestServer, until};
 
 const SECRET: &str = "SECRETCANARY-0123456789-abcdefghijklmnopqrstuvwxyz";
@@ -47,6 +47,10 @@ async fn send_canaries(server: &TestServer, token: &str) {
         Request::form(TOKEN, format!("{grant}&client_assertion={ASSERTION}")),
         Request::form(TOKEN, asking(ASSERTION, &[])),
         Request::form(TOKEN, asking(&Assertion::of(SIGNER).claim("jti", ASSERTION).sign(), &[])),
+        Request::form(TOKEN, grant).basic("canary", SECRET).header("dpop", ASSERTION),
+        Request::form(TOKEN, grant)
+            .basic("canary", SECRET)
+            .header("dpop", possession("EdDSA").claim("jti", ASSERTION).claim("nonce", WRONG).sign()),
         Request::form(TOKEN, format!("{grant}&scope={WRONG}")).basic("canary", SECRET),
         Request::form(TOKEN, format!("{post}&{post}")),
         Request::form(TOKEN, format!("{post}&%zz")),

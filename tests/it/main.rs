@@ -29,6 +29,7 @@ mod oauth2_crate;
 mod observe;
 mod outage;
 mod outage_reasons;
+mod proofs;
 mod readme;
 mod reload;
 mod reload_late;

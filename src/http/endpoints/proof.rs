@@ -78,3 +78,6 @@ impl Judged {
 fn refused(fault: ProofFault) -> Failure {
     ProtocolError::InvalidDpopProof(fault).into()
 }
+
+#[cfg(test)]
+mod tests;
