@@ -2,7 +2,7 @@
 //! and each of them again from its seed.
 //!
 //! A [`run`] is two or three nodes with clients and one Redis. While the clients work, [`faults`] happen; then all is put right and
-//! stock is taken. The [`judge`] holds every answer against what Redis really had. Two runs of a seed are the same to the byte.
+//! stock is taken. The [`judge`] holds every answer against what Redis really had, and [`proofs`] are used once. Two runs of a seed are the same to the byte.
 //!
 //! `make simulate SEEDS=10000` runs many, `make simulate SEED=123` runs one and prints what happened.
 
@@ -15,6 +15,7 @@ mod history;
 mod judge;
 mod ledger;
 mod node;
+mod proofs;
 mod redis;
 mod registry;
 mod run;
@@ -48,7 +49,7 @@ fn no_promise_is_broken_in_any_of_100_lives() {
     let told = run_all(0..100);
     // A simulation in which nothing works, or nothing breaks, shows nothing.
     assert!(told.issued > 1000 && told.active > 1000 && told.inactive > 500 && told.revoked > 500, "{told:?}");
-    assert!(told.unavailable > 500, "{told:?}");
+    assert!(told.unavailable > 500 && told.bound > 100 && told.refused > 100, "{told:?}");
 }
 
 #[test]
@@ -100,6 +101,11 @@ fn it_finds_grants_that_are_not_counted() {
 #[test]
 fn it_finds_replies_whose_number_is_not_checked() {
     finds(Sabotage::NumberNotChecked, &[Fault::RepliesAreMangled], "inactive, and Redis had it all the while");
+}
+
+#[test]
+fn it_finds_an_epoch_that_is_not_asked() {
+    finds(Sabotage::EpochNotAsked, &[Fault::RedisIsFlushed], "it bound 2 tokens");
 }
 
 /// `make simulate`: one life with its record, or many on all cores.

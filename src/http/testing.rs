@@ -237,12 +237,21 @@ impl Answer {
     }
 }
 
-/// Posts a form to a router, with no connection between.
-pub(crate) async fn ask_directly(router: &Rc<Router>, path: &str, authorization: &str, form: &str) -> Answer {
+/// Posts a form to a router, with no connection between, and with this DPoP proof.
+pub(crate) async fn ask_directly(
+    router: &Rc<Router>,
+    path: &str,
+    authorization: &str,
+    proof: Option<&str>,
+    form: &str,
+) -> Answer {
     let request = Request::post(path)
         .header("host", "as.example")
         .header("authorization", authorization)
-        .header("content-type", "application/x-www-form-urlencoded")
+        .header("content-type", "application/x-www-form-urlencoded");
+    let request = proof
+        .into_iter()
+        .fold(request, |request, proof| request.header("dpop", proof))
         .body(Full::new(Bytes::copy_from_slice(form.as_bytes())))
         .unwrap();
     let activity = Activity::new(CoarseClock::default(), None);

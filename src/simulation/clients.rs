@@ -1,4 +1,4 @@
-//! The clients of a simulation: they ask for tokens, introspect and revoke, on any node, alone and many at once.
+//! The clients of a simulation: they ask for tokens, with proofs and without, introspect and revoke, on any node, alone and many at once.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -29,14 +29,20 @@ pub(super) async fn work(dice: Dice, nodes: Vec<Rc<Node>>, ledger: Rc<Ledger>, r
             left -= 1;
             continue;
         }
-        let errands: Vec<What> = (0..at_once).map(|_| draw(&dice, ledger.token_count())).collect();
+        let errands: Vec<What> = (0..at_once).map(|_| draw(&dice, &ledger)).collect();
         left -= errands.len();
         join_all(errands.into_iter().map(|what| ledger.ask(node, what))).await;
     }
 }
 
-fn draw(dice: &Dice, tokens: usize) -> What {
-    let chance = dice.below(100);
+fn draw(dice: &Dice, ledger: &Ledger) -> What {
+    if dice.one_in(8) {
+        // A new proof, or one of the last once more.
+        let proofs = ledger.proof_count();
+        let again = proofs > 0 && !dice.one_in(4);
+        return What::Prove(if again { proofs - 1 - dice.below(proofs.min(3)) } else { ledger.make_proof() });
+    }
+    let (chance, tokens) = (dice.below(100), ledger.token_count());
     if tokens == 0 || chance < 35 {
         return What::Issue { client: dice.below(registry::CLIENTS.len()), scope: dice.below(registry::SCOPES.len()) };
     }

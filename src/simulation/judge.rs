@@ -61,7 +61,7 @@ impl Life<'_> {
             Told::Revoked => {
                 (!away && !self.may_have_expired(event)).then_some("acknowledged, and Redis had it all the while")
             }
-            Told::Unavailable | Told::Nothing => None,
+            Told::Refused | Told::Unavailable | Told::Nothing => None,
         }
     }
 
@@ -117,7 +117,7 @@ impl Life<'_> {
                 (Told::Inactive, _) => history::What::Inactive,
                 (Told::Revoked, _) => history::What::Revoked,
                 (Told::Unavailable | Told::Nothing, What::Revoke(_)) => history::What::MayBeRevoked,
-                (Told::Unavailable | Told::Nothing, _) => return None,
+                (Told::Refused | Told::Unavailable | Told::Nothing, _) => return None,
             };
             Some(history::Event { token, what, start: event.begun, end: event.ended, node: event.node })
         });

@@ -6,6 +6,7 @@ use std::fmt;
 use std::rc::Rc;
 
 use super::node::Node;
+use super::proofs;
 use super::redis::truth::Place;
 use super::registry;
 use super::stage::{Micros, Stage};
@@ -24,12 +25,20 @@ pub(super) struct Issued {
     pub(super) place: Place,
 }
 
+/// Which client sends proofs.
+const PROVER: usize = 2;
+
 /// Which of the tokens that were given.
 pub(super) type TokenNumber = usize;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum What {
-    Issue { client: usize, scope: usize },
+    Issue {
+        client: usize,
+        scope: usize,
+    },
+    /// Ask for a token with this proof.
+    Prove(usize),
     Introspect(TokenNumber),
     Revoke(TokenNumber),
 }
@@ -42,6 +51,8 @@ pub(super) enum Told {
     },
     Inactive,
     Revoked,
+    /// The proof was used, or is too old.
+    Refused,
     /// 503: nothing is known.
     Unavailable,
     /// The node did not run, or died with the request.
@@ -65,6 +76,7 @@ pub(super) struct Event {
 pub(super) struct Ledger {
     stage: Rc<Stage>,
     pub(super) tokens: RefCell<Vec<Issued>>,
+    proofs: RefCell<Vec<String>>,
     pub(super) events: RefCell<Vec<Event>>,
     /// What no order of events could excuse.
     pub(super) breaches: RefCell<Vec<String>>,
@@ -72,14 +84,24 @@ pub(super) struct Ledger {
 
 impl Ledger {
     pub(super) fn new(stage: Rc<Stage>) -> Rc<Self> {
-        Rc::new(Self { stage, tokens: RefCell::default(), events: RefCell::default(), breaches: RefCell::default() })
+        Rc::new(Self {
+            stage,
+            tokens: RefCell::default(),
+            proofs: RefCell::default(),
+            events: RefCell::default(),
+            breaches: RefCell::default(),
+        })
     }
 
     /// Asks a node and writes down what it said.
     pub(super) async fn ask(&self, node: &Node, what: What) -> Told {
         let (path, client, form) = self.request(what);
         let (begun, shown_at_first, was_on_time) = (self.stage.now(), node.unix_millis(), node.is_on_time());
-        let answer = node.ask(path, &registry::authorization(client), &form).await;
+        let proof = match what {
+            What::Prove(proof) => Some(self.proofs.borrow()[proof].clone()),
+            What::Issue { .. } | What::Introspect(_) | What::Revoke(_) => None,
+        };
+        let answer = node.ask(path, &registry::authorization(client), proof.as_deref(), &form).await;
         let ended = self.stage.now();
         let told = match answer.map(|answer| self.read(what, &answer)) {
             None => Told::Nothing,
@@ -106,13 +128,26 @@ impl Ledger {
         self.tokens.borrow().len()
     }
 
+    pub(super) fn proof_count(&self) -> usize {
+        self.proofs.borrow().len()
+    }
+
+    /// A proof that is made now.
+    pub(super) fn make_proof(&self) -> usize {
+        let number = self.proof_count();
+        self.proofs.borrow_mut().push(proofs::make(number, self.stage.unix_millis()));
+        number
+    }
+
     fn request(&self, what: What) -> (&'static str, &'static str, String) {
         let tokens = self.tokens.borrow();
+        let issue = |client: usize, scope: usize| {
+            let form = format!("grant_type=client_credentials&scope={}", registry::SCOPES[scope].replace(' ', "+"));
+            ("/oauth2/token", registry::CLIENTS[client].0, form)
+        };
         match what {
-            What::Issue { client, scope } => {
-                let form = format!("grant_type=client_credentials&scope={}", registry::SCOPES[scope].replace(' ', "+"));
-                ("/oauth2/token", registry::CLIENTS[client].0, form)
-            }
+            What::Issue { client, scope } => issue(client, scope),
+            What::Prove(_) => issue(PROVER, 0),
             What::Introspect(token) => {
                 ("/oauth2/introspect", registry::AUDITOR, format!("token={}", tokens[token].text))
             }
@@ -124,8 +159,10 @@ impl Ledger {
         let wrong = || format!("{} {}", answer.status, answer.body);
         match answer.status {
             503 if answer.header("retry-after").is_some() => Ok(Told::Unavailable),
+            400 if matches!(what, What::Prove(_)) && answer.error() == "invalid_dpop_proof" => Ok(Told::Refused),
             200 => match what {
-                What::Issue { client, scope } => self.note_token(client, scope, answer),
+                What::Issue { client, scope } => self.note_token((client, scope), "Bearer", answer),
+                What::Prove(_) => self.note_token((PROVER, 0), "DPoP", answer),
                 What::Introspect(token) => self.read_introspection(token, answer),
                 What::Revoke(_) => Ok(Told::Revoked),
             },
@@ -133,14 +170,17 @@ impl Ledger {
         }
     }
 
-    fn note_token(&self, client: usize, scope: usize, answer: &Answer) -> Result<Told, String> {
+    fn note_token(&self, (client, scope): (usize, usize), kind: &str, answer: &Answer) -> Result<Told, String> {
         let body = answer.json();
         let (client, lifetime_seconds) = registry::CLIENTS[client];
         let text = body["access_token"].as_str().unwrap_or_default().to_owned();
         // Long before the end of any page: only form and tag are looked at.
         let address = Token::check(&text, "jt", &registry::keys(), Timestamp::from_unix_seconds(1));
         let address = address.map_err(|refusal| format!("a token that is none: {refusal:?}"))?;
-        if body["expires_in"] != lifetime_seconds || body["scope"] != registry::SCOPES[scope] {
+        if body["expires_in"] != lifetime_seconds
+            || body["scope"] != registry::SCOPES[scope]
+            || body["token_type"] != kind
+        {
             return Err(format!("another token than was asked for: {body}"));
         }
         let mut tokens = self.tokens.borrow_mut();
@@ -174,9 +214,9 @@ impl Ledger {
         let mut by_token: BTreeMap<TokenNumber, Vec<Event>> = BTreeMap::new();
         for event in self.events.borrow().iter() {
             let token = match (event.what, &event.told) {
-                (What::Issue { .. }, Told::Issued(token)) => *token,
+                (What::Issue { .. } | What::Prove(_), Told::Issued(token)) => *token,
                 (What::Introspect(token) | What::Revoke(token), _) => token,
-                (What::Issue { .. }, _) => continue,
+                (What::Issue { .. } | What::Prove(_), _) => continue,
             };
             by_token.entry(token).or_default().push(event.clone());
         }

@@ -134,7 +134,7 @@ impl Node {
     }
 
     /// Asks it; `None` where it does not run, or dies before it has answered.
-    pub(super) async fn ask(&self, path: &str, authorization: &str, form: &str) -> Option<Answer> {
+    pub(super) async fn ask(&self, path: &str, authorization: &str, proof: Option<&str>, form: &str) -> Option<Answer> {
         let (router, ended) = {
             let life = self.life.borrow();
             let Life { router, ended, .. } = life.as_ref()?;
@@ -143,7 +143,7 @@ impl Node {
         tokio::select! {
             biased;
             () = ended.notified() => None,
-            answer = ask_directly(&router, path, authorization, form) => Some(answer),
+            answer = ask_directly(&router, path, authorization, proof, form) => Some(answer),
         }
     }
 
@@ -176,6 +176,11 @@ impl Node {
 
     pub(super) fn is_on_time(&self) -> bool {
         self.off.get() == 0
+    }
+
+    /// Whether its clock showed the true time from the beginning.
+    pub(super) fn was_always_on_time(&self) -> bool {
+        self.readings.borrow().is_empty()
     }
 
     /// Puts the clock of its machine ahead of the true time by so much.

@@ -16,7 +16,7 @@ use super::ledger::{Ledger, Told, What};
 use super::node::Node;
 use super::redis::primary::Primary;
 use super::stage::Stage;
-use super::{clients, judge, registry};
+use super::{clients, judge, proofs, registry};
 use crate::oauth::secret::Secret;
 use crate::store::redis::options::Access;
 
@@ -47,9 +47,12 @@ pub(super) struct Run {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Tally {
     pub(super) issued: usize,
+    /// Of these, those that a proof bound.
+    pub(super) bound: usize,
     pub(super) active: usize,
     pub(super) inactive: usize,
     pub(super) revoked: usize,
+    pub(super) refused: usize,
     pub(super) unavailable: usize,
     pub(super) nothing: usize,
 }
@@ -110,7 +113,10 @@ async fn play(seed: u64, kinds: &[Fault]) -> Run {
     take_stock(&dice, &nodes, &ledger).await;
 
     judge_times(&ledger);
-    let breaches = judge::breaches(&ledger, &primary.truth);
+    let mut breaches = judge::breaches(&ledger, &primary.truth);
+    if nodes.iter().all(|node| node.was_always_on_time()) && !kinds.contains(&Fault::RedisClockSteps) {
+        breaches.extend(proofs::breaches(&ledger));
+    }
     nodes.iter().for_each(|node| node.crash());
     Run { record: stage.record(), breaches, told: Tally::of(&ledger) }
 }
@@ -161,11 +167,13 @@ impl Tally {
     fn of(ledger: &Ledger) -> Self {
         let mut tally = Self::default();
         for event in ledger.events.borrow().iter() {
+            tally.bound += usize::from(matches!((event.what, &event.told), (What::Prove(_), Told::Issued(_))));
             *match event.told {
                 Told::Issued(_) => &mut tally.issued,
                 Told::Active { .. } => &mut tally.active,
                 Told::Inactive => &mut tally.inactive,
                 Told::Revoked => &mut tally.revoked,
+                Told::Refused => &mut tally.refused,
                 Told::Unavailable => &mut tally.unavailable,
                 Told::Nothing => &mut tally.nothing,
             } += 1;
@@ -175,9 +183,11 @@ impl Tally {
 
     pub(super) fn add(&mut self, other: Self) {
         self.issued += other.issued;
+        self.bound += other.bound;
         self.active += other.active;
         self.inactive += other.inactive;
         self.revoked += other.revoked;
+        self.refused += other.refused;
         self.unavailable += other.unavailable;
         self.nothing += other.nothing;
     }

@@ -10,6 +10,8 @@ use redis::Value;
 use tokio::time::{Duration, Instant};
 
 use super::epoch::{self, Epoch};
+#[cfg(test)]
+use super::sabotage::{self, Sabotage};
 use super::save::error_meaning;
 use super::server_info::ServerId;
 use super::slot_map::Tag;
@@ -170,6 +172,10 @@ impl<W> Inner<W> {
 
     /// From when on the server remembers what was used; `None` where it has no epoch of its own.
     fn floor(&self, tag: Tag, info: &Value, epoch: &mut Value) -> Option<Timestamp> {
+        #[cfg(test)]
+        if sabotage::is(Sabotage::EpochNotAsked) {
+            return Some(Timestamp::from_unix_seconds(0));
+        }
         let Value::BulkString(stored) = epoch else { return None };
         let epoch = Epoch::open(&self.keys.load(), tag, stored)?;
         (epoch.server == epoch::server_in(info)).then(|| epoch.floor())

@@ -12,6 +12,8 @@ pub(crate) enum Sabotage {
     BrokenIsNotFound,
     /// The grants of a mint are not counted behind it.
     GrantsNotCounted,
+    /// A use is noted whatever epoch the server has, and whenever what is used was made.
+    EpochNotAsked,
     /// The number behind a trip's replies is not looked at.
     NumberNotChecked,
 }
