@@ -53,8 +53,8 @@ impl SingleUse {
         Self { kind: UseKind::Assertion, digest, made_at }
     }
 
-    /// The use of a proof: named by its key, its `jti` and the URL that it is for, in its normal form. "the uniqueness is in the
-    /// context of the target URI" (RFC 9449 section 11.1).
+    /// The use of a proof: named by its key, its `jti` and the URL that it is for, in its normal form. "In the context of the target
+    /// URI, servers can store the jti value of each DPoP proof" (RFC 9449 section 11.1).
     pub fn of_proof(jkt: &[u8; 32], jti: &str, htu: &str, made_at: Timestamp) -> Self {
         let digest = digest(&[jkt, &length(jti), jti.as_bytes(), htu.as_bytes()]);
         Self { kind: UseKind::Proof, digest, made_at }

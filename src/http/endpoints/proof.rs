@@ -24,24 +24,20 @@ pub(super) struct Judged {
 
 /// Judges the proof of this request. `None`: it has none, and its client needs none.
 pub(super) fn judge(services: &Services, asked: &Asked<'_>, client: &Client) -> Result<Option<Judged>, Failure> {
-    let fields = &asked.head.dpop;
-    if fields.first.is_none() {
+    let Some(proof) = Proof::of_fields(asked.head.dpop.iter()).map_err(refused)? else {
         // Row D06.
         let must = client.registration().dpop_bound_access_tokens;
         return if must { Err(refused(ProofFault::Missing)) } else { Ok(None) };
-    }
-    let judge = || {
-        let Some(proof) = Proof::of_fields(fields.iter())? else { return Err(ProofFault::Missing) };
-        let now = services.now();
-        Ok((proof.verify(&services.shared.dpop.target, now)?, proof, now))
     };
-    let (key, proof, now) = judge().map_err(refused)?;
+    let now = services.now();
+    let key = proof.verify(&services.shared.dpop.target, now).map_err(refused)?;
     let next_nonce = judge_nonce(services, &proof, now)?;
     Ok(Some(Judged { key, next_nonce }))
 }
 
-/// "An authorization server that requires use of a nonce […] MUST supply the client a nonce" with its refusal (RFC 9449 section 8),
-/// and gives the next one before the last is too old (section 8.2).
+/// "The authorization server includes a DPoP-Nonce HTTP header in the response supplying a nonce value to be used when sending the
+/// subsequent request. […] This same error code is used when supplying a new nonce value when there was a nonce mismatch" (RFC 9449
+/// section 8). The next one comes before the last is too old (section 8.2).
 fn judge_nonce(services: &Services, proof: &Proof, now: Timestamp) -> Result<Option<Nonce>, Failure> {
     if !services.shared.dpop.requires_nonce {
         return Ok(None);
@@ -57,8 +53,8 @@ fn judge_nonce(services: &Services, proof: &Proof, now: Timestamp) -> Result<Opt
 }
 
 impl Judged {
-    /// Notes its use, the last of all checks: "servers can store […] the jti value of each DPoP proof […] and decline […] requests to
-    /// the same URI for which the jti value has been seen before" (RFC 9449 section 11.1).
+    /// Notes its use, the last of all checks: "HTTP requests to the same URI for which the jti value has been seen before would be
+    /// declined" (RFC 9449 section 11.1).
     pub(super) async fn confirm(&self, services: &Services, asked: &Asked<'_>) -> Result<Confirmation, Failure> {
         match services.notary.note(asked.by, self.key.single_use).await? {
             Claimed::First => Ok(Confirmation { x5t_s256: None, jkt: Some(self.key.jkt) }),
