@@ -17,6 +17,8 @@ use std::io;
 use std::sync::mpsc::sync_channel;
 use std::thread;
 
+use futures_util::FutureExt;
+use futures_util::future::try_join_all;
 use tokio::sync::oneshot;
 
 use self::reload::Reload;
@@ -57,6 +59,8 @@ pub struct Listening {
     pub public: ListenAddress,
     /// Whether TLS is spoken there.
     pub public_tls: bool,
+    /// The listener that asks for certificates, likewise.
+    pub mtls: Option<ListenAddress>,
     /// The admin listener, likewise.
     pub admin: ListenAddress,
     /// The issuer, which with `--dev` follows from the public address.
@@ -116,7 +120,7 @@ async fn serve(mut loaded: Loaded, logging: Logging, listening: impl FnOnce(&Lis
     let drain = Drain::of(&loaded.config.limits);
 
     let exporter = Exporter::new(env!("CARGO_PKG_VERSION"), REVISION);
-    let materials = start::materials(&mut loaded, listens.issuer.clone(), open_files, &exporter)?;
+    let materials = start::materials(&mut loaded, &listens, open_files, &exporter)?;
     start::log(&loaded, &listens, &materials);
     let shared = materials.shared.clone();
     let mut workers = Workers::start(shared.health.workers() - 1, &materials)?;
@@ -125,7 +129,11 @@ async fn serve(mut loaded: Loaded, logging: Logging, listening: impl FnOnce(&Lis
     let mut upkeep = Upkeep::new(&materials, exporter.clone(), workers.loads.clone(), logging.queue);
     house.keep_alive("upkeep", async move || upkeep.run().await);
     house.keep("admin listener", admin(sockets.admin, sockets.reach, tls.admin, &house.services, exporter));
-    let (stop, accepting) = accept_public(sockets.public, tls.public, &shared, std::mem::take(&mut workers.queues));
+    let public = (sockets.public, labels::Listener::Public, tls.public);
+    let mtls = sockets.mtls.map(|listener| (listener, labels::Listener::Mtls, tls.mtls));
+    let queues = std::mem::take(&mut workers.queues);
+    let (stop, accepting) = accept_clients(std::iter::once(public).chain(mtls).collect(), &shared, &queues);
+    drop(queues);
     let mut accepting = Box::pin(accepting);
 
     let (hang_up, hang_ups) = sync_channel(1);
@@ -153,23 +161,24 @@ async fn serve(mut loaded: Loaded, logging: Logging, listening: impl FnOnce(&Lis
     crash.map_or(Ok(()), |crash| Err(RunError::Crashed(crash)))
 }
 
-/// Accepts clients and hands them to the workers, until the closure is called and the backlog is empty.
-fn accept_public(
-    listener: Listener,
-    tls: Option<ServerTls>,
+/// Accepts clients on these listeners and hands them to the workers, until the closure is called and the backlogs are empty.
+fn accept_clients(
+    listeners: Vec<(Listener, labels::Listener, Option<ServerTls>)>,
     shared: &Shared,
-    queues: Vec<WorkerQueue>,
+    queues: &[WorkerQueue],
 ) -> (impl FnOnce() + use<>, impl Future<Output = io::Result<()>> + use<>) {
     let (stop, stopped) = oneshot::channel::<()>();
+    let stopped = async { drop(stopped.await) }.boxed_local().shared();
     let limits = ConnectionLimits {
         connections_max: shared.limits.connections_max,
         per_source_max: shared.limits.connections_per_source_max,
     };
-    let stopped = async { drop(stopped.await) };
-    let metrics = shared.metrics.clone();
-    let accepting = Accepting { listener, label: labels::Listener::Public, tls, limits };
-    let accepting = acceptor::accept(accepting, metrics, queues, stopped);
-    (move || drop(stop), accepting)
+    let accepting = listeners.into_iter().map(|(listener, label, tls)| {
+        let accepting = Accepting { listener, label, tls, limits };
+        acceptor::accept(accepting, shared.metrics.clone(), queues.to_vec(), stopped.clone())
+    });
+    let accepting = try_join_all(accepting.collect::<Vec<_>>());
+    (move || drop(stop), async move { accepting.await.map(drop) })
 }
 
 /// Serves scrapers, probes and operators on the main thread, for as long as that lives.

@@ -194,10 +194,14 @@ impl Effective {
     pub fn files(&self) -> Vec<PathBuf> {
         let tls = &self.config.store.tls;
         let of_store = [&tls.ca_file, &tls.certificate_file, &tls.private_key_file].into_iter().flatten();
-        let of_listeners = [&self.config.public.tls, &self.config.admin.tls].into_iter().flatten();
+        let mtls = self.config.mtls.as_ref();
+        let of_clients = mtls.and_then(|mtls| mtls.client_ca_file.as_ref());
+        let of_listeners =
+            [self.config.public.tls.as_ref(), self.config.admin.tls.as_ref(), mtls.map(|mtls| &mtls.tls)];
+        let of_listeners = of_listeners.into_iter().flatten();
         let of_listeners = of_listeners.flat_map(|tls| [&tls.certificate_file, &tls.private_key_file]);
         let values = self.settings.files().map(Path::to_path_buf);
-        self.file.iter().cloned().chain(values).chain(of_store.chain(of_listeners).cloned()).collect()
+        self.file.iter().cloned().chain(values).chain(of_store.chain(of_listeners).chain(of_clients).cloned()).collect()
     }
 }
 

@@ -12,6 +12,7 @@
 pub mod acceptor;
 pub(crate) mod activity;
 pub(crate) mod body;
+pub mod client_certificates;
 pub mod connection;
 pub mod connections;
 pub(crate) mod control_budget;
@@ -37,6 +38,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
+use self::client_certificates::{Mtls, PeerCertificate};
 use crate::actors::authenticator::AuthenticatorHandle;
 use crate::actors::guesses::Guesses;
 use crate::actors::inspector::InspectorHandle;
@@ -92,6 +94,8 @@ pub struct Shared {
     pub admin_token: ArcSwap<Option<crate::oauth::secret::Secret>>,
     /// Limits and timers.
     pub limits: Limits,
+    /// The listener that asks for certificates; `None`: there is none.
+    pub mtls: Option<Mtls>,
     /// Which requests get a log line, as it is now.
     pub log_requests: ArcSwap<LogRequests>,
     /// Where time comes from.
@@ -154,8 +158,8 @@ pub struct Limits {
 pub struct PeerIdentity {
     /// Its address; `None` on a unix socket.
     pub source: Option<IpAddr>,
-    /// The certificate that it proved in the TLS handshake (DER); `None` without TLS.
-    pub certificate: Option<Arc<[u8]>>,
+    /// The certificate that it proved in the TLS handshake; `None` where it showed none.
+    pub certificate: Option<Arc<PeerCertificate>>,
     /// It speaks plain HTTP where TLS is spoken: nothing that it sends is looked at.
     pub plain_on_tls: bool,
 }

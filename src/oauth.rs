@@ -5,9 +5,11 @@
 
 pub mod client;
 pub mod client_assertion;
+pub mod client_certificate;
 pub mod client_id;
 pub mod client_secret;
 pub mod credentials;
+pub mod distinguished_name;
 pub mod dpop;
 pub mod endpoint;
 pub mod error;

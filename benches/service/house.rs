@@ -141,6 +141,7 @@ fn shared() -> Shared {
     health.store_found();
     let issuer = Issuer::parse("http://127.0.0.1:4444", false).unwrap();
     Shared {
+        mtls: None,
         keys: Arc::new(ArcSwap::from_pointee(ServiceKeys::new(vec![key]).unwrap())),
         dpop: DpopOptions { target: Target::token_endpoint(&issuer), requires_nonce: false },
         issuer,

@@ -20,6 +20,7 @@ use crate::clock::Clock;
 use crate::failpoint::{self, FailPoint};
 use crate::oauth::client::{AuthMethod, Client, ClientId, Clients};
 use crate::oauth::client_assertion::{AssertionFault, Audiences};
+use crate::oauth::client_certificate::{CertificateFault, PresentedCertificate};
 use crate::oauth::client_secret::Matches;
 use crate::oauth::credentials::{PresentedAssertion, PresentedCredentials, PresentedMethod, SecretReading, Unproven};
 use crate::oauth::replay::SingleUse;
@@ -90,6 +91,8 @@ pub enum RefusalReason {
     OtherClient,
     /// An assertion that does not prove it.
     Assertion(AssertionFault),
+    /// A certificate that does not prove it.
+    Certificate(CertificateFault),
     /// No proof either, and the last of too many from its source (row A22).
     TooMany {
         /// Whole seconds until it may be wrong again.
@@ -208,6 +211,7 @@ impl Judge<'_> {
                 let named = presented.assertion.as_ref().ok().and_then(|assertion| assertion.subject());
                 self.count(self.judge_assertion(presented), named.unwrap_or_default().as_bytes(), source)
             }
+            PresentedCredentials::Certificate(presented) => self.judge_certificate(presented),
             // A Bearer token is judged by the Inspector; here it proves nothing.
             PresentedCredentials::Bearer(_) => refused(RefusalReason::Missing, None),
             PresentedCredentials::Unproven(Unproven::Missing) => refused(RefusalReason::Missing, None),
@@ -227,6 +231,8 @@ impl Judge<'_> {
             | RefusalReason::Malformed
             | RefusalReason::Missing
             | RefusalReason::OtherClient
+            // Whose private key somebody has is nothing that is guessed.
+            | RefusalReason::Certificate(_)
             | RefusalReason::TooMany { .. } => false,
         };
         // An assertion that cannot be read names nobody.
@@ -280,6 +286,35 @@ impl Judge<'_> {
         };
         self.clients.even_out(known);
         refused(reason, Some(client.id().clone()))
+    }
+
+    /// Rows X01 to X04 and A14.
+    fn judge_certificate(&self, presented: &PresentedCertificate) -> Authentication {
+        let Some(client) = self.clients.get(&presented.client_id) else {
+            return refused(RefusalReason::UnknownClient, None);
+        };
+        let registration = client.registration();
+        let fault = match registration.auth_method {
+            AuthMethod::TlsClientAuth if !presented.is_trusted => Some(CertificateFault::Untrusted),
+            AuthMethod::TlsClientAuth => {
+                let subject = registration.certificate_subject.as_ref();
+                let is_its = subject.is_some_and(|subject| subject.is_of(&presented.der));
+                (!is_its).then_some(CertificateFault::Subject)
+            }
+            // "the certificate chain of the client's certificate is not validated by the server" (RFC 8705 section 2.2).
+            AuthMethod::SelfSignedTlsClientAuth => {
+                let is_its = registration.certificates.iter().any(|known| known.as_slice() == presented.der.as_ref());
+                (!is_its).then_some(CertificateFault::Unknown)
+            }
+            AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost | AuthMethod::PrivateKeyJwt => {
+                return refused(RefusalReason::MethodNotRegistered, Some(client.id().clone()));
+            }
+        };
+        match fault {
+            Some(fault) => refused(RefusalReason::Certificate(fault), Some(client.id().clone())),
+            None if registration.disabled => refused(RefusalReason::ClientDisabled, Some(client.id().clone())),
+            None => Authentication::Proven(client.clone()),
+        }
     }
 
     /// Rows W03 to W12 and A14. The signature comes after all that is cheap.

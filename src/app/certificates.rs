@@ -3,7 +3,7 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use crate::config::certificates::Certificates;
-use crate::http::tls::{Identity, ServerTls, TlsError};
+use crate::http::tls::{Clients, Identity, ServerTls, TlsError};
 use crate::oauth::time::Timestamp;
 use crate::telemetry::labels::{Label, Listener, ReloadSubject};
 use crate::telemetry::metrics::Metrics;
@@ -12,6 +12,7 @@ use crate::telemetry::metrics::Metrics;
 #[derive(Clone, Debug)]
 pub(super) struct ListenerTls {
     pub(super) public: Option<ServerTls>,
+    pub(super) mtls: Option<ServerTls>,
     pub(super) admin: Option<ServerTls>,
 }
 
@@ -21,12 +22,13 @@ impl ListenerTls {
     /// # Errors
     /// Where the system gives no random bytes.
     pub(super) fn new(certificates: Certificates) -> Result<Self, TlsError> {
-        let tls = |listener, identity: Option<Identity>| {
-            identity.map(|identity| ServerTls::new(listener, identity)).transpose()
+        let tls = |listener, clients, identity: Option<Identity>| {
+            identity.map(|identity| ServerTls::new(listener, identity, clients)).transpose()
         };
         Ok(Self {
-            public: tls(Listener::Public, certificates.public)?,
-            admin: tls(Listener::Admin, certificates.admin)?,
+            public: tls(Listener::Public, Clients::NotAsked, certificates.public)?,
+            mtls: tls(Listener::Mtls, Clients::Asked, certificates.mtls)?,
+            admin: tls(Listener::Admin, Clients::NotAsked, certificates.admin)?,
         })
     }
 
@@ -39,12 +41,13 @@ impl ListenerTls {
 
     /// Each.
     pub(super) fn iter(&self) -> impl Iterator<Item = &ServerTls> {
-        [&self.public, &self.admin].into_iter().flatten()
+        [&self.public, &self.mtls, &self.admin].into_iter().flatten()
     }
 
     /// Shows these from now on; whether all of them. A listener that spoke plain HTTP at start speaks it until the next one.
     pub(super) fn show(&self, certificates: Certificates, now: Timestamp) -> bool {
-        let fresh = [(&self.public, certificates.public), (&self.admin, certificates.admin)];
+        let fresh =
+            [(&self.public, certificates.public), (&self.mtls, certificates.mtls), (&self.admin, certificates.admin)];
         fresh
             .into_iter()
             .filter_map(|(tls, identity)| Some(show(tls.as_ref()?, identity?, now)))

@@ -122,9 +122,12 @@ impl Reload {
     /// Whether each listener shows what its files hold now. A bad one keeps what it showed.
     fn show_certificates(&self, effective: &Effective) -> bool {
         let now = Timestamp::from_unix_millis(self.materials.shared.clock.unix_millis());
-        let (certificates, mistakes) = effective.certificates();
+        let (mut certificates, mistakes) = effective.certificates();
         if !mistakes.is_empty() {
             self.failed(ReloadSubject::Certificates, &mistakes);
+        }
+        if let (Some(mtls), Some(authorities)) = (&self.materials.shared.mtls, certificates.authorities.take()) {
+            mtls.authorities.store(Arc::new(authorities));
         }
         let shown = self.materials.tls.show(certificates, now);
         self.materials.tls.tell(&self.materials.shared.metrics);

@@ -15,12 +15,13 @@ use crate::clock::Clock;
 use crate::config::options::{Config, LimitsOptions};
 use crate::config::{ListenAddress, Loaded};
 use crate::http::Reach;
+use crate::http::client_certificates::{Authorities, Mtls};
 use crate::http::listener::{Listener, SocketGuard};
 use crate::http::open_files;
 use crate::http::{DpopOptions, Limits, Shared};
 use crate::lifecycle::Health;
 use crate::oauth::dpop::target::Target;
-use crate::oauth::metadata::Issuer;
+use crate::oauth::endpoint::Endpoint;
 use crate::oauth::time::Lifetime;
 use crate::random::Random;
 use crate::telemetry::exporter::Exporter;
@@ -31,6 +32,7 @@ use crate::worker;
 /// The listeners, bound.
 pub(super) struct Sockets {
     pub(super) public: Listener,
+    pub(super) mtls: Option<Listener>,
     pub(super) admin: Listener,
     pub(super) reach: Reach,
 }
@@ -43,6 +45,10 @@ impl Sockets {
     pub(super) fn bind(config: &Config) -> Result<Self, RunError> {
         Ok(Self {
             public: bind(&config.public.listen, SocketGuard::Umask, "--listen")?,
+            mtls: match &config.mtls {
+                Some(mtls) => Some(bind(&mtls.listen, SocketGuard::Umask, "mtls.listen")?),
+                None => None,
+            },
             admin: bind(&config.admin.listen, SocketGuard::OwnerAndGroup, "--admin-listen")?,
             reach: match &config.admin.listen {
                 _ if config.admin.tls.is_some() => Reach::Private,
@@ -62,7 +68,9 @@ impl Sockets {
         let issuer = config.issuer_when_listening(&public);
         let issuer = issuer.map_err(|error| RunError::Configuration(error.to_string()))?;
         let public_tls = config.public.tls.is_some();
-        Ok(Listening { admin: listened(&self.admin, &config.admin.listen), public, public_tls, issuer })
+        let mtls = self.mtls.as_ref().zip(config.mtls.as_ref());
+        let mtls = mtls.map(|(listener, options)| listened(listener, &options.listen));
+        Ok(Listening { mtls, admin: listened(&self.admin, &config.admin.listen), public, public_tls, issuer })
     }
 }
 
@@ -85,15 +93,18 @@ fn bind(address: &ListenAddress, guard: SocketGuard, flag: &str) -> Result<Liste
 /// Where a file of `[store.tls]` cannot be used, nor the journal's.
 pub(super) fn materials(
     loaded: &mut Loaded,
-    issuer: Issuer,
+    listening: &Listening,
     open_files: usize,
     exporter: &Exporter,
 ) -> Result<Materials, RunError> {
+    let issuer = listening.issuer.clone();
     let config = &loaded.config;
     let (clock, random) = (Clock::service(), Random::system());
     let stores = Stores::new(config, &loaded.keys, clock.clone(), random.clone()).map_err(RunError::Configuration)?;
     let workers = if config.public.workers == 0 { worker::workers_by_default() } else { config.public.workers };
+    let mut certificates = std::mem::take(&mut loaded.certificates);
     let shared = Shared {
+        mtls: mtls(config, listening, certificates.authorities.take()),
         keys: Arc::new(ArcSwap::new(loaded.keys.clone())),
         dpop: DpopOptions { target: Target::token_endpoint(&issuer), requires_nonce: config.tokens.require_dpop_nonce },
         issuer,
@@ -109,11 +120,25 @@ pub(super) fn materials(
         guesses: Arc::new(Guesses::new(config.limits.wrong_proofs_per_minute)),
         failures: Arc::new(AuthenticationFailures::default()),
     };
-    let tls = ListenerTls::new(std::mem::take(&mut loaded.certificates));
+    let tls = ListenerTls::new(certificates);
     let tls = tls.map_err(|error| RunError::Refused(error.to_string()))?;
     tls.tell(&shared.metrics);
     let clients = Arc::new(ArcSwap::from_pointee(std::mem::take(&mut loaded.clients.clients)));
     Ok(Materials { stores, clients, random, tls, shared: Arc::new(shared) })
+}
+
+fn mtls(config: &Config, listening: &Listening, authorities: Option<Authorities>) -> Option<Mtls> {
+    let (options, listened) = (config.mtls.as_ref()?, listening.mtls.as_ref()?);
+    let base_url = match (&options.url, listened) {
+        (Some(url), _) => url.as_str().to_owned(),
+        (None, ListenAddress::Tcp(address)) => listening.issuer.at_port(address.port()),
+        (None, ListenAddress::Unix(_)) => listening.issuer.as_str().to_owned(),
+    };
+    Some(Mtls {
+        target: Target::post(&format!("{base_url}{}", Endpoint::Token.path())),
+        base_url,
+        authorities: ArcSwap::from_pointee(authorities.unwrap_or_else(Authorities::nobody)),
+    })
 }
 
 fn limits(options: &LimitsOptions, open_files: usize) -> Limits {
@@ -140,6 +165,7 @@ pub(super) fn log(loaded: &Loaded, listening: &Listening, materials: &Materials)
         revision = REVISION,
         tls = materials.tls.iter().map(|tls| tls.listener().as_str()).collect::<Vec<_>>().join(" "),
         public = %listening.public,
+        mtls = listening.mtls.as_ref().map(tracing::field::display),
         admin = %listening.admin,
         issuer = listening.issuer.as_str(),
         store = %materials.stores,

@@ -35,7 +35,8 @@ pub(crate) struct Findings {
 pub(crate) fn build(settings: &Settings, dev: Option<Dev>, findings: &mut Findings) -> Config {
     let mut builder = Builder { settings, dev, findings };
     let public = builder.public();
-    let admin = builder.admin(&public);
+    let mtls = builder.mtls(&public);
+    let admin = builder.admin(&public, mtls.as_ref());
     let store = builder.store();
     Config {
         issuer: builder.issuer(public.plain_http),
@@ -45,6 +46,7 @@ pub(crate) fn build(settings: &Settings, dev: Option<Dev>, findings: &mut Findin
         limits: builder.limits(&store),
         log: builder.log(),
         public,
+        mtls,
         admin,
         store,
     }

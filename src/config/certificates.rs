@@ -7,7 +7,8 @@ use zeroize::Zeroizing;
 use super::Effective;
 use super::mistake::{Mistake, Origin, Warning};
 use super::moment;
-use super::options::TlsOptions;
+use super::options::{MtlsOptions, TlsOptions};
+use crate::http::client_certificates::Authorities;
 use crate::http::tls::Identity;
 use crate::oauth::time::Timestamp;
 
@@ -18,6 +19,10 @@ pub struct Certificates {
     pub public: Option<Identity>,
     /// `[admin.tls]`.
     pub admin: Option<Identity>,
+    /// `[mtls]`.
+    pub mtls: Option<Identity>,
+    /// Whom `[mtls]` believes.
+    pub authorities: Option<Authorities>,
 }
 
 /// The keys that name a listener's files.
@@ -27,6 +32,7 @@ struct Names {
 }
 
 const PUBLIC: Names = Names { certificate: "public.tls.certificate_file", private_key: "public.tls.private_key_file" };
+const MTLS: Names = Names { certificate: "mtls.certificate_file", private_key: "mtls.private_key_file" };
 const ADMIN: Names = Names { certificate: "admin.tls.certificate_file", private_key: "admin.tls.private_key_file" };
 
 impl Effective {
@@ -36,8 +42,26 @@ impl Effective {
         let certificates = Certificates {
             public: self.identity(&PUBLIC, self.config.public.tls.as_ref(), &mut mistakes),
             admin: self.identity(&ADMIN, self.config.admin.tls.as_ref(), &mut mistakes),
+            mtls: self.mtls_identity(&mut mistakes),
+            authorities: self.authorities(&mut mistakes),
         };
         (certificates, mistakes)
+    }
+
+    fn mtls_identity(&self, mistakes: &mut Vec<Mistake>) -> Option<Identity> {
+        let options = self.config.mtls.as_ref()?;
+        // What is wrong with the public listener's certificate is said once.
+        let said = &mut Vec::new();
+        let (names, mistakes) = if options.shows_its_own { (&MTLS, mistakes) } else { (&PUBLIC, said) };
+        self.identity(names, Some(&options.tls), mistakes)
+    }
+
+    fn authorities(&self, mistakes: &mut Vec<Mistake>) -> Option<Authorities> {
+        let Some(path) = &self.config.mtls.as_ref()?.client_ca_file else { return Some(Authorities::nobody()) };
+        let read = std::fs::read(path).map_err(|error| format!("{} cannot be read: {error}", path.display()));
+        let read = read.and_then(|content| Authorities::read(&content).map_err(|error| error.to_string()));
+        let name = "mtls.client_ca_file";
+        read.map_err(|what| mistakes.push(Mistake::new(self.origin(name), format!("`{name}`: {what}")))).ok()
     }
 
     fn identity(&self, names: &Names, options: Option<&TlsOptions>, mistakes: &mut Vec<Mistake>) -> Option<Identity> {
@@ -68,7 +92,9 @@ impl Effective {
                 || format!("`{}` expired at {}: no client believes it", names.certificate, moment::format(expires_at));
             (expires_at <= now).then(|| Warning::new(self.origin(names.certificate), what()))
         };
-        [of(&PUBLIC, certificates.public.as_ref()), of(&ADMIN, certificates.admin.as_ref())]
+        let own = |options: &&MtlsOptions| options.shows_its_own;
+        let mtls = self.config.mtls.as_ref().filter(own).and(certificates.mtls.as_ref());
+        [of(&PUBLIC, certificates.public.as_ref()), of(&MTLS, mtls), of(&ADMIN, certificates.admin.as_ref())]
             .into_iter()
             .flatten()
             .collect()

@@ -3,6 +3,7 @@
 //! Invariant: a file is taken whole or not at all, so that no half-edited file ever changes who is let in.
 
 mod advice;
+mod client_certificates;
 mod client_keys;
 pub mod demo;
 mod members;

@@ -17,6 +17,8 @@ pub struct Config {
     pub issuer: Option<Issuer>,
     /// `[public]`.
     pub public: PublicOptions,
+    /// `[mtls]`; none: no listener asks for certificates.
+    pub mtls: Option<MtlsOptions>,
     /// `[admin]`.
     pub admin: AdminOptions,
     /// `[store]`.
@@ -53,6 +55,21 @@ pub enum PlainHttp {
     Loopback,
     /// Anywhere: something in front ends TLS.
     Any,
+}
+
+/// `[mtls]`: the listener that asks clients for a certificate.
+#[derive(Clone, Debug)]
+pub struct MtlsOptions {
+    /// Where it listens.
+    pub listen: ListenAddress,
+    /// Who may sign certificates of clients; none: nobody.
+    pub client_ca_file: Option<PathBuf>,
+    /// What it shows; whose is said by [`MtlsOptions::shows_its_own`].
+    pub tls: TlsOptions,
+    /// Whether that is its own certificate, and not the public listener's.
+    pub shows_its_own: bool,
+    /// By what URL clients know it; none: by the issuer's host and the port that is listened on.
+    pub url: Option<Issuer>,
 }
 
 /// `[admin]`: the listener for operators.

@@ -63,7 +63,6 @@ pub(crate) static LATER: &[&str] = &[
     "profile",
     "public.trusted_proxies",
     "public.client_certificate_header",
-    "mtls",
     "limits.live_tokens_per_client",
     "metrics.per_client",
 ];
@@ -148,7 +147,7 @@ mod tests {
     fn names_are_found() {
         assert!(matches!(find("admin.token_file"), Some(Named::FileOf(key)) if key.path == "admin.token"));
         assert!(matches!(find("store.tls"), Some(Named::Section)));
-        assert!(matches!(find("metrics"), Some(Named::Section)) && matches!(find("mtls"), Some(Named::Later)));
+        assert!(matches!(find("metrics"), Some(Named::Section)) && matches!(find("profile"), Some(Named::Later)));
         assert!(find("stor").is_none() && find("keys.file_file").is_none());
         assert_eq!(variable("store.tls.ca_file"), "JETON_STORE__TLS__CA_FILE");
     }

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use super::PeerIdentity;
 use super::activity::{Activity, Order};
+use super::client_certificates::PeerCertificate;
 use super::error::{Failure, HttpError};
 use super::head::Head;
 use crate::actors::Deadline;
@@ -32,6 +33,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) by: Deadline,
     /// The address it came from.
     pub(crate) source: Option<IpAddr>,
+    /// The certificate that came with its connection.
+    pub(crate) certificate: Option<&'a PeerCertificate>,
 }
 
 /// What holds for the reading of a body.
@@ -52,7 +55,7 @@ pub(crate) async fn read_form<'a, B>(
     head: &'a Head<'a>,
     mut body: B,
     limits: BodyLimits,
-    peer: &PeerIdentity,
+    peer: &'a PeerIdentity,
     activity: &Activity,
     begun: Instant,
 ) -> Result<Asked<'a>, Failure>
@@ -78,7 +81,7 @@ where
     };
     judged?;
     let by = Deadline::after(Instant::now(), limits.request_deadline);
-    Ok(Asked { head, body: whole, by, source: peer.source })
+    Ok(Asked { head, body: whole, by, source: peer.source, certificate: peer.certificate.as_deref() })
 }
 
 /// What must be refused before a byte of the body is read.

@@ -86,7 +86,10 @@ impl Router {
     }
 
     fn new(services: Services, door: Door) -> Rc<Self> {
-        let metadata = Metadata::of(&services.shared.issuer);
+        let metadata = {
+            let shared = &services.shared;
+            Metadata::of(&shared.issuer, shared.mtls.as_ref().map(|mtls| mtls.base_url.as_str()))
+        };
         Rc::new(Self { services, metadata, door })
     }
 
@@ -155,13 +158,13 @@ impl Router {
         clippy::too_many_arguments,
         reason = "all that is known of a request; a struct for one call would only rename them"
     )]
-    async fn answer<B>(
+    async fn answer<'a, B>(
         &self,
         route: Option<Route>,
-        peer: &PeerIdentity,
+        peer: &'a PeerIdentity,
         activity: &Activity,
         begun: Instant,
-        head: &Head<'_>,
+        head: &'a Head<'a>,
         body: B,
         notes: &mut Notes,
     ) -> Result<Reply, Failure>

@@ -12,13 +12,13 @@ use super::activity::{Activity, Order};
 use super::connection::{self, Ending, until_ordered};
 use super::router::Router;
 use super::tls::arriving::Arriving;
-use super::tls::{ServerTls, is_resumed};
+use super::tls::{self, ServerTls, is_resumed};
 use crate::telemetry::labels::HandshakeOutcome;
 
 /// Serves one connection to its end.
 pub(super) async fn serve(
     mut arriving: Arriving,
-    tls: ServerTls,
+    spoken: ServerTls,
     peer: PeerIdentity,
     router: Rc<Router>,
     activity: Rc<Activity>,
@@ -31,7 +31,7 @@ pub(super) async fn serve(
     })
     .await;
     let metrics = router.services().shared.metrics.clone();
-    let count = |outcome| metrics.tls_handshake(tls.listener(), outcome);
+    let count = |outcome| metrics.tls_handshake(spoken.listener(), outcome);
     match first {
         Some(Ok(Some(byte))) if byte.is_ascii_alphabetic() => {
             count(HandshakeOutcome::PlainHttp);
@@ -45,11 +45,12 @@ pub(super) async fn serve(
         None if activity.handshake_is_overdue() => return count(HandshakeOutcome::TimedOut),
         None => return,
     }
-    let mut shaking = pin!(tls.shake_hands(arriving));
+    let mut shaking = pin!(spoken.shake_hands(arriving));
     match until_ordered(&activity, Order::Cut, |cx| shaking.as_mut().poll(cx)).await {
         Some(Ok(stream)) => {
             count(if is_resumed(&stream) { HandshakeOutcome::Resumed } else { HandshakeOutcome::Full });
             activity.handshake_over();
+            let peer = PeerIdentity { certificate: tls::certificate(&stream), ..peer };
             connection::serve(stream, peer, router, activity).await;
         }
         Some(Err(error)) => {

@@ -53,6 +53,7 @@ pub(crate) fn shared(
     health.store_found();
     let issuer = Issuer::parse(issuer, false).unwrap();
     Shared {
+        mtls: None,
         keys,
         dpop: DpopOptions { target: Target::token_endpoint(&issuer), requires_nonce: false },
         issuer,

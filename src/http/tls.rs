@@ -21,6 +21,7 @@ use tokio_rustls::server::TlsStream;
 use x509_parser::parse_x509_certificate;
 
 use self::arriving::Arriving;
+use super::client_certificates::{AskForAny, PeerCertificate};
 use crate::oauth::time::Timestamp;
 use crate::telemetry::labels::Listener;
 
@@ -44,6 +45,15 @@ pub struct Identity {
 /// Why files make no identity. Its text names the file and holds nothing of its content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsError(pub String);
+
+/// Whether a listener wants to know who its clients are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Clients {
+    /// It does not: they show nothing.
+    NotAsked,
+    /// Each is asked for a certificate, and may show none.
+    Asked,
+}
 
 /// A listener's TLS. Cheap to clone; clones show the same certificate.
 #[derive(Clone)]
@@ -105,14 +115,17 @@ impl ServerTls {
     ///
     /// # Errors
     /// [`TlsError`] where the system gives no random bytes.
-    pub fn new(listener: Listener, identity: Identity) -> Result<Self, TlsError> {
+    pub fn new(listener: Listener, identity: Identity, clients: Clients) -> Result<Self, TlsError> {
         let refused = |error: rustls::Error| TlsError(error.to_string());
         let shown = Arc::new(Shown(ArcSwap::from_pointee(identity)));
-        let mut config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
+        let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
             .with_safe_default_protocol_versions()
-            .map_err(refused)?
-            .with_no_client_auth()
-            .with_cert_resolver(shown.clone());
+            .map_err(refused)?;
+        let config = match clients {
+            Clients::NotAsked => config.with_no_client_auth(),
+            Clients::Asked => config.with_client_cert_verifier(Arc::new(AskForAny)),
+        };
+        let mut config = config.with_cert_resolver(shown.clone());
         config.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).into();
         config.ticketer = Ticketer::new().map_err(refused)?;
         // Tickets are kept by clients: nothing here grows with them, and no lock is shared by the workers.
@@ -143,6 +156,11 @@ impl ServerTls {
         let bounded = |connection: &mut rustls::ServerConnection| connection.set_buffer_limit(Some(BUFFER_BYTES_MAX));
         acceptor.accept_with(stream, bounded).await.map(Box::new)
     }
+}
+
+/// The certificate that the client showed, in this handshake or in the one that is resumed.
+pub(crate) fn certificate(stream: &TlsStream<Arriving>) -> Option<Arc<PeerCertificate>> {
+    PeerCertificate::of(stream.get_ref().1.peer_certificates()?)
 }
 
 /// Whether a session was resumed, which costs no signature.
@@ -222,7 +240,7 @@ mod tests {
     #[test]
     fn what_is_shown_is_replaced_whole() {
         let ((one, one_key), (other, other_key)) = (pair(2031), pair(2099));
-        let tls = ServerTls::new(Listener::Public, read(&one, &one_key).unwrap()).unwrap();
+        let tls = ServerTls::new(Listener::Public, read(&one, &one_key).unwrap(), Clients::NotAsked).unwrap();
         assert!(!tls.clone().show(read(&one, &one_key).unwrap()));
         assert!(tls.clone().show(read(&other, &other_key).unwrap()));
         assert_eq!(tls.identity().expires_at().unix_seconds(), 4_070_908_800);

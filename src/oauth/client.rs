@@ -6,6 +6,7 @@ use std::sync::Arc;
 use foldhash::HashMap;
 use serde_json::{Map, Value};
 
+use super::client_certificate::CertificateSubject;
 pub use super::client_id::ClientId;
 use super::client_secret::{ClientSecret, SecretUses};
 use super::error::ProtocolError;
@@ -38,6 +39,23 @@ pub enum AuthMethod {
     ClientSecretPost,
     /// `private_key_jwt`.
     PrivateKeyJwt,
+    /// `tls_client_auth`: a certificate of the registered subject, signed by one whom the service believes.
+    TlsClientAuth,
+    /// `self_signed_tls_client_auth`: a certificate that is itself registered.
+    SelfSignedTlsClientAuth,
+}
+
+impl AuthMethod {
+    /// Its name in the registry of OAuth Token Endpoint Authentication Methods.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ClientSecretBasic => "client_secret_basic",
+            Self::ClientSecretPost => "client_secret_post",
+            Self::PrivateKeyJwt => "private_key_jwt",
+            Self::TlsClientAuth => "tls_client_auth",
+            Self::SelfSignedTlsClientAuth => "self_signed_tls_client_auth",
+        }
+    }
 }
 
 /// Whose tokens a resource server may introspect.
@@ -65,6 +83,12 @@ pub struct Registration {
     pub auth_method: AuthMethod,
     /// `jwks`: the public keys of its assertions.
     pub keys: JwkSet,
+    /// `tls_client_auth_subject_dn`, or one of its san twins.
+    pub certificate_subject: Option<CertificateSubject>,
+    /// `x5c` of its `jwks`: its certificates (DER).
+    pub certificates: Vec<Vec<u8>>,
+    /// `tls_client_certificate_bound_access_tokens`: whether its tokens are bound to the certificate of its connection.
+    pub certificate_bound_access_tokens: bool,
     /// Whether `client_secret_basic` and `client_secret_post` are told apart.
     pub strict_auth_method: bool,
     /// What it may ask for.
@@ -243,6 +267,9 @@ impl Registration {
             secrets: Vec::new(),
             auth_method: AuthMethod::default(),
             keys: JwkSet::default(),
+            certificate_subject: None,
+            certificates: Vec::new(),
+            certificate_bound_access_tokens: false,
             strict_auth_method: false,
             scope: Scope::default(),
             default_scope: None,

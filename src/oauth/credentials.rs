@@ -7,6 +7,7 @@ use data_encoding::BASE64;
 use zeroize::Zeroizing;
 
 use super::client_assertion::{self, AssertionFault, ClientAssertion};
+use super::client_certificate::PresentedCertificate;
 pub use super::endpoint::Endpoint;
 use super::error::ProtocolError;
 use super::form::{Form, unescape};
@@ -61,6 +62,8 @@ pub enum PresentedCredentials {
     },
     /// What the client signed (RFC 7523). Boxed, since nobody else should carry its size about.
     Assertion(Box<PresentedAssertion>),
+    /// A certificate of its connection (RFC 8705).
+    Certificate(Box<PresentedCertificate>),
     /// A Bearer token (RFC 6750), at introspection alone.
     Bearer(Secret),
     /// A client_id with no proof, an Authorization that cannot be read, or nothing at all.

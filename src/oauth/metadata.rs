@@ -73,6 +73,15 @@ impl Issuer {
         format!("{}{}", self.url, endpoint.path())
     }
 
+    /// The same over https at another port of its host.
+    pub fn at_port(&self, port: u16) -> String {
+        let Ok(mut url) = Url::parse(&self.url) else { return self.url.clone() };
+        // Both are possible for every URL with a host, and an issuer has one.
+        let _ = url.set_scheme("https");
+        let _ = url.set_port(Some(port));
+        url.as_str().trim_end_matches('/').to_owned()
+    }
+
     /// As a JSON string with its quotes.
     pub fn as_json(&self) -> &str {
         &self.json
@@ -96,40 +105,69 @@ struct Document<'a> {
     // "Claims with zero elements MUST be omitted" against "REQUIRED": strict parsers need the member (M06).
     response_types_supported: [&'static str; 0],
     grant_types_supported: [&'static str; 1],
-    token_endpoint_auth_methods_supported: &'static [&'static str],
+    token_endpoint_auth_methods_supported: Vec<&'static str>,
     // "This metadata entry MUST be present if either of these authentication methods are specified": private_key_jwt is.
     token_endpoint_auth_signing_alg_values_supported: [&'static str; 6],
     revocation_endpoint: String,
-    revocation_endpoint_auth_methods_supported: &'static [&'static str],
+    revocation_endpoint_auth_methods_supported: Vec<&'static str>,
     revocation_endpoint_auth_signing_alg_values_supported: [&'static str; 6],
     introspection_endpoint: String,
-    introspection_endpoint_auth_methods_supported: &'static [&'static str],
+    introspection_endpoint_auth_methods_supported: Vec<&'static str>,
     introspection_endpoint_auth_signing_alg_values_supported: [&'static str; 6],
     // RFC 9449 section 5.1.
     dpop_signing_alg_values_supported: [&'static str; 6],
+    #[serde(flatten)]
+    mtls: Option<OfMtls>,
+}
+
+/// RFC 8705 sections 3.3 and 5.
+#[derive(Serialize)]
+struct OfMtls {
+    tls_client_certificate_bound_access_tokens: bool,
+    mtls_endpoint_aliases: Aliases,
+}
+
+#[derive(Serialize)]
+struct Aliases {
+    token_endpoint: String,
+    revocation_endpoint: String,
+    introspection_endpoint: String,
 }
 
 const CLIENT_METHODS: &[&str] = &["client_secret_basic", "client_secret_post", "private_key_jwt"];
+const CERTIFICATE_METHODS: &[&str] = &["tls_client_auth", "self_signed_tls_client_auth"];
 /// At introspection also a type of access token: "The valid client authentication method values are those registered in the
 /// IANA OAuth Token Endpoint Authentication Methods registry or […] the IANA OAuth Access Token Types registry."
-const INTROSPECTION_METHODS: &[&str] = &["client_secret_basic", "client_secret_post", "private_key_jwt", "Bearer"];
+const INTROSPECTION_METHODS: &[&str] = &["Bearer"];
 
 /// The metadata document, compact JSON.
-pub fn document(issuer: &Issuer) -> Vec<u8> {
+///
+/// `mtls`: the URL of the listener that asks for certificates, where there is one.
+pub fn document(issuer: &Issuer, mtls: Option<&str>) -> Vec<u8> {
+    let by_certificate = if mtls.is_some() { CERTIFICATE_METHODS } else { &[] };
+    let client_methods = || [CLIENT_METHODS, by_certificate].concat();
     let document = Document {
         issuer: issuer.as_str(),
         token_endpoint: issuer.url_of(Endpoint::Token),
         response_types_supported: [],
         grant_types_supported: ["client_credentials"],
-        token_endpoint_auth_methods_supported: CLIENT_METHODS,
+        token_endpoint_auth_methods_supported: client_methods(),
         token_endpoint_auth_signing_alg_values_supported: algorithm::NAMES,
         revocation_endpoint: issuer.url_of(Endpoint::Revocation),
-        revocation_endpoint_auth_methods_supported: CLIENT_METHODS,
+        revocation_endpoint_auth_methods_supported: client_methods(),
         revocation_endpoint_auth_signing_alg_values_supported: algorithm::NAMES,
         introspection_endpoint: issuer.url_of(Endpoint::Introspection),
-        introspection_endpoint_auth_methods_supported: INTROSPECTION_METHODS,
+        introspection_endpoint_auth_methods_supported: [client_methods().as_slice(), INTROSPECTION_METHODS].concat(),
         introspection_endpoint_auth_signing_alg_values_supported: algorithm::NAMES,
         dpop_signing_alg_values_supported: algorithm::NAMES,
+        mtls: mtls.map(|base| OfMtls {
+            tls_client_certificate_bound_access_tokens: true,
+            mtls_endpoint_aliases: Aliases {
+                token_endpoint: format!("{base}{}", Endpoint::Token.path()),
+                revocation_endpoint: format!("{base}{}", Endpoint::Revocation.path()),
+                introspection_endpoint: format!("{base}{}", Endpoint::Introspection.path()),
+            },
+        }),
     };
     // Strings and lists of strings have no serialisation that fails.
     serde_json::to_vec(&document).unwrap_or_default()
@@ -218,6 +256,26 @@ mod tests {
             "introspection_endpoint_auth_signing_alg_values_supported": algorithms,
             "dpop_signing_alg_values_supported": algorithms,
         });
-        assert_eq!(serde_json::from_slice::<Value>(&document(&issuer)).unwrap(), expected);
+        assert_eq!(serde_json::from_slice::<Value>(&document(&issuer, None)).unwrap(), expected);
+    }
+
+    #[test]
+    fn x08_the_document_names_the_listener_that_asks_for_certificates() {
+        let issuer = Issuer::parse("https://h:8443/t1", false).unwrap();
+        assert_eq!(issuer.at_port(4446), "https://h:4446/t1");
+        let told: Value = serde_json::from_slice(&document(&issuer, Some(&issuer.at_port(4446)))).unwrap();
+        assert_eq!(told["token_endpoint"], "https://h:8443/t1/oauth2/token");
+        assert_eq!(
+            told["mtls_endpoint_aliases"],
+            json!({
+                "token_endpoint": "https://h:4446/t1/oauth2/token",
+                "revocation_endpoint": "https://h:4446/t1/oauth2/revoke",
+                "introspection_endpoint": "https://h:4446/t1/oauth2/introspect",
+            })
+        );
+        assert_eq!(told["tls_client_certificate_bound_access_tokens"], true);
+        let methods = told["token_endpoint_auth_methods_supported"].as_array().unwrap();
+        assert!(methods.contains(&json!("tls_client_auth")) && methods.contains(&json!("self_signed_tls_client_auth")));
+        assert_eq!(Issuer::parse("http://localhost", false).unwrap().at_port(4446), "https://localhost:4446");
     }
 }

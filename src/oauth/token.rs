@@ -189,6 +189,11 @@ impl Token {
 }
 
 impl Confirmation {
+    /// By a certificate, by a key, or by both; `None` where it is bound to neither.
+    pub fn of(x5t_s256: Option<[u8; 32]>, jkt: Option<[u8; 32]>) -> Option<Self> {
+        (x5t_s256.is_some() || jkt.is_some()).then_some(Self { x5t_s256, jkt })
+    }
+
     /// The type of a token with this confirmation: `DPoP` where it is bound by a proof of a key (RFC 9449 section 5), else
     /// `Bearer`, also where a certificate binds it (RFC 8705 section 3).
     pub fn token_type(confirmation: Option<&Self>) -> &'static str {

@@ -101,7 +101,7 @@ label! {
     /// How a client presented its proof.
     AuthMethod, "auth_method", {
         Basic = "client_secret_basic", Post = "client_secret_post", PrivateKeyJwt = "private_key_jwt",
-        Bearer = "bearer", None = "none",
+        TlsClientAuth = "tls_client_auth", SelfSignedTlsClientAuth = "self_signed_tls_client_auth", Bearer = "bearer", None = "none",
     }
 }
 
@@ -113,6 +113,7 @@ label! {
         MethodNotRegistered = "method_not_registered", Malformed = "malformed", Missing = "missing",
         WrongClaims = "wrong_claims", WrongAudience = "wrong_audience", AssertionExpired = "assertion_expired",
         WrongTimes = "wrong_times", UnknownKey = "unknown_key", WrongSignature = "wrong_signature", Replayed = "replayed",
+        UntrustedCertificate = "untrusted_certificate", WrongSubject = "wrong_subject",
         RateLimited = "rate_limited", Unavailable = "unavailable",
     }
 }
@@ -164,7 +165,7 @@ label! {
 
 label! {
     /// The listeners.
-    Listener, "listener", { Public = "public", Admin = "admin" }
+    Listener, "listener", { Public = "public", Mtls = "mtls", Admin = "admin" }
 }
 
 label! {

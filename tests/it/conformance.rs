@@ -57,7 +57,7 @@ fn every_row_is_there() {
         ids("V", 1..=11, &[10]), // V10 comes with a cache
         ids("M", 1..=9, &[]),
         ids("R", 1..=5, &[]),
-        ids("D", 1..=6, &[]), // D07 comes with certificates
+        ids("D", 1..=6, &[]), // D07 stands with the rows of certificates
     ]
     .concat()
     .into_iter()

@@ -25,6 +25,7 @@ mod keys;
 mod limits;
 mod logs;
 mod metrics;
+mod mtls;
 mod oauth2_crate;
 mod observe;
 mod outage;

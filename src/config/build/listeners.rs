@@ -1,7 +1,8 @@
 //! Where the service listens, what it is called there, and what must guard it.
 
 use super::Builder;
-use crate::config::options::{AdminOptions, PlainHttp, PublicOptions, TlsOptions};
+use crate::config::address::ListenAddress;
+use crate::config::options::{AdminOptions, MtlsOptions, PlainHttp, PublicOptions, TlsOptions};
 use crate::oauth::metadata::Issuer;
 use crate::oauth::secret::Secret;
 
@@ -60,14 +61,52 @@ impl Builder<'_> {
         None
     }
 
-    pub(super) fn admin(&mut self, public: &PublicOptions) -> AdminOptions {
-        let listen = self.address("admin.listen");
-        if listen.collides_with(&public.listen) {
-            self.mistake(
-                "admin.listen",
-                format!("{listen} is also the address of public.listen; the two need one each"),
-            );
+    /// The listener that asks for certificates, where one is wanted.
+    pub(super) fn mtls(&mut self, public: &PublicOptions) -> Option<MtlsOptions> {
+        let own = self.listener_tls("mtls.certificate_file", "mtls.private_key_file");
+        if self.text("mtls.listen").is_none() {
+            let used = ["mtls.client_ca_file", "mtls.certificate_file", "mtls.url"];
+            if let Some(unused) = used.into_iter().find(|path| self.settings.get(path).is_some()) {
+                self.warn(unused, "is not used: there is no mtls.listen");
+            }
+            return None;
         }
+        let listen = self.address("mtls.listen");
+        self.refuse_to_share("mtls.listen", &listen, [("public.listen", Some(&public.listen))]);
+        let shows_its_own = own.is_some();
+        let Some(tls) = own.or_else(|| public.tls.clone()) else {
+            let hint =
+                "write mtls.certificate_file and mtls.private_key_file, or give both listeners one in [public.tls]";
+            self.mistake_with_hint("mtls.listen", "needs a certificate: it speaks TLS alone", hint);
+            return None;
+        };
+        let client_ca_file = self.path("mtls.client_ca_file");
+        Some(MtlsOptions { listen, client_ca_file, tls, shows_its_own, url: self.mtls_url() })
+    }
+
+    /// As an issuer is written: clients put the paths of the endpoints behind it.
+    fn mtls_url(&mut self) -> Option<Issuer> {
+        let url = Issuer::parse(self.text("mtls.url")?, false);
+        url.map_err(|error| self.mistake("mtls.url", error.0)).ok()
+    }
+
+    fn refuse_to_share<const N: usize>(
+        &mut self,
+        name: &str,
+        listen: &ListenAddress,
+        others: [(&str, Option<&ListenAddress>); N],
+    ) {
+        for (other_name, other) in others {
+            if other.is_some_and(|other| listen.collides_with(other)) {
+                self.mistake(name, format!("{listen} is also the address of {other_name}; the two need one each"));
+            }
+        }
+    }
+
+    pub(super) fn admin(&mut self, public: &PublicOptions, mtls: Option<&MtlsOptions>) -> AdminOptions {
+        let listen = self.address("admin.listen");
+        let others = [("public.listen", Some(&public.listen)), ("mtls.listen", mtls.map(|mtls| &mtls.listen))];
+        self.refuse_to_share("admin.listen", &listen, others);
         let token = self.secret("admin.token");
         let chars = token.as_ref().map_or(usize::MAX, |token| token.expose().len());
         if chars < ADMIN_TOKEN_CHARS_MIN {

@@ -55,6 +55,9 @@ fn unknown_audiences(client: &ReadClient, known: &BTreeSet<&str>) -> Vec<Warning
 fn without_secret(client: &ReadClient) -> Option<Warning> {
     let registration = &client.registration;
     let what = format!("client `{}` has no secret and can never prove who it is", registration.client_id);
-    (registration.secrets.is_empty() && registration.keys.is_empty() && !registration.disabled)
-        .then(|| Warning::new(client.origin.clone(), what))
+    let nothing = registration.secrets.is_empty()
+        && registration.keys.is_empty()
+        && registration.certificate_subject.is_none()
+        && registration.certificates.is_empty();
+    (nothing && !registration.disabled).then(|| Warning::new(client.origin.clone(), what))
 }

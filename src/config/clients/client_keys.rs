@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use data_encoding::BASE64;
 use serde_json::{Map, Value};
+use x509_parser::parse_x509_certificate;
 
 use super::members::Members;
 use crate::config::mistake::{Mistake, Origin, Warning};
@@ -18,6 +20,8 @@ const FILE_BYTES_MAX: usize = 65_536;
 #[derive(Default)]
 pub(super) struct ClientKeys {
     pub(super) keys: JwkSet,
+    /// `x5c` of each key, its first element: DER.
+    pub(super) certificates: Vec<Vec<u8>>,
     pub(super) files: Vec<PathBuf>,
     pub(super) warnings: Vec<Warning>,
 }
@@ -41,17 +45,15 @@ pub(super) fn read(members: &Members<'_>, auth_method: AuthMethod) -> ClientKeys
     }
     if let Some((set, name, origin)) = given.or(in_file) {
         read.take(members, &set, name, origin, auth_method);
-    } else if auth_method == AuthMethod::PrivateKeyJwt && !["jwks", "jwks_file"].iter().any(|name| members.has(name)) {
-        let mistake = Mistake::new(members.origin.clone(), "a client with the method `private_key_jwt` has no keys");
-        members.push(mistake.hint("give it `jwks`, the public keys that verify what it signs"));
-    }
-    if auth_method == AuthMethod::PrivateKeyJwt {
-        for name in ["client_secret", "client_secret_hash", "client_secret_file", "client_secrets"] {
-            if let Some(origin) = members.place_of(name) {
-                let mistake =
-                    Mistake::new(origin, format!("a client with the method `private_key_jwt` has no `{name}`"));
-                members.push(mistake.hint("take it out: it would never be accepted"));
-            }
+    } else if !["jwks", "jwks_file"].iter().any(|name| members.has(name)) {
+        let missing = match auth_method {
+            AuthMethod::PrivateKeyJwt => Some(("keys", "give it `jwks`, the public keys that verify what it signs")),
+            AuthMethod::SelfSignedTlsClientAuth => Some(("certificates", "give it `jwks`, each key with its `x5c`")),
+            AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost | AuthMethod::TlsClientAuth => None,
+        };
+        if let Some((what, hint)) = missing {
+            let what = format!("a client with the method `{}` has no {what}", auth_method.as_str());
+            members.push(Mistake::new(members.origin.clone(), what).hint(hint));
         }
     }
     read
@@ -66,6 +68,9 @@ impl ClientKeys {
         origin: Origin,
         auth_method: AuthMethod,
     ) {
+        if auth_method == AuthMethod::SelfSignedTlsClientAuth {
+            return self.take_certificates(members, set, name, origin);
+        }
         let (keys, left_out) = match JwkSet::read(set) {
             Ok(read) => read,
             Err(error) => return members.mistake(origin, format!("`{name}`: {error}")),
@@ -90,6 +95,24 @@ impl ClientKeys {
             self.warnings.push(Warning::new(origin, what));
         }
         self.keys = keys;
+    }
+}
+
+impl ClientKeys {
+    /// "the client's public X.509 certificates […] using the x5c parameter" (RFC 8705 section 2.2.2).
+    fn take_certificates(&mut self, members: &Members<'_>, set: &Map<String, Value>, name: &str, origin: Origin) {
+        let listed = set.get("keys").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        for key in listed {
+            let own = key.get("x5c").and_then(|chain| chain.get(0)).and_then(Value::as_str);
+            let der = own.and_then(|own| BASE64.decode(own.as_bytes()).ok());
+            match der.filter(|der| parse_x509_certificate(der).is_ok_and(|(rest, _)| rest.is_empty())) {
+                Some(der) => self.certificates.push(der),
+                None => members.mistake(origin.clone(), format!("`{name}`: a key without a certificate in `x5c`")),
+            }
+        }
+        if listed.is_empty() {
+            members.mistake(origin, format!("`{name}` holds no keys"));
+        }
     }
 }
 

@@ -16,7 +16,7 @@ use crate::oauth::introspection::RESERVED_CLAIMS;
 use crate::oauth::time::Timestamp;
 
 /// The members of this release.
-pub(crate) const MEMBERS: [&str; 22] = [
+pub(crate) const MEMBERS: [&str; 28] = [
     "client_id",
     "client_name",
     "client_secret_hash",
@@ -26,6 +26,12 @@ pub(crate) const MEMBERS: [&str; 22] = [
     "token_endpoint_auth_method",
     "jwks",
     "jwks_file",
+    "tls_client_auth_subject_dn",
+    "tls_client_auth_san_dns",
+    "tls_client_auth_san_uri",
+    "tls_client_auth_san_ip",
+    "tls_client_auth_san_email",
+    "tls_client_certificate_bound_access_tokens",
     "scope",
     "default_scope",
     "audience",
@@ -42,16 +48,7 @@ pub(crate) const MEMBERS: [&str; 22] = [
 ];
 
 /// Those that come with later features.
-const LATER: [&str; 8] = [
-    "jwks_uri",
-    "tls_client_auth_subject_dn",
-    "tls_client_auth_san_dns",
-    "tls_client_auth_san_uri",
-    "tls_client_auth_san_ip",
-    "tls_client_auth_san_email",
-    "tls_client_certificate_bound_access_tokens",
-    "rate_limit",
-];
+const LATER: [&str; 2] = ["jwks_uri", "rate_limit"];
 
 /// A text and its place.
 pub(super) type Placed = (String, Origin);

@@ -1,8 +1,9 @@
 //! One client's registration: what each member may hold, and what they may hold together.
 
+use super::client_certificates;
 use super::client_keys;
 use super::members::{Members, Placed};
-use super::secrets::Secrets;
+use super::secrets::{self, Secrets};
 use super::{ReadClient, ReadFile};
 use crate::config::mistake::Mistake;
 use crate::oauth::client::{AuthMethod, ClientId, IntrospectionRight, Registration};
@@ -17,8 +18,12 @@ pub(super) fn read(members: Members<'_>, ttl_seconds_max: u32, file: &mut ReadFi
     let id = client_id(&members);
     let auth_method = auth_method(&members);
     let keys = client_keys::read(&members, auth_method);
-    if auth_method != AuthMethod::PrivateKeyJwt {
-        secrets.read(&members);
+    let certificate_subject = client_certificates::subject(&members, auth_method);
+    match auth_method {
+        AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost => secrets.read(&members),
+        AuthMethod::PrivateKeyJwt | AuthMethod::TlsClientAuth | AuthMethod::SelfSignedTlsClientAuth => {
+            secrets::refuse(&members, auth_method);
+        }
     }
     let (scope, default_scope) = scopes(&members);
     let (audience, default_audience) = audiences(&members);
@@ -30,6 +35,9 @@ pub(super) fn read(members: Members<'_>, ttl_seconds_max: u32, file: &mut ReadFi
         secrets: secrets.all,
         auth_method,
         keys: keys.keys,
+        certificate_subject,
+        certificates: keys.certificates,
+        certificate_bound_access_tokens: members.flag("tls_client_certificate_bound_access_tokens"),
         strict_auth_method: members.flag("strict_auth_method"),
         scope,
         default_scope,
@@ -75,6 +83,8 @@ fn client_id(members: &Members<'_>) -> Option<Placed> {
     Some((id, origin))
 }
 
+const KNOWN: &str = "client_secret_basic, client_secret_post, private_key_jwt, tls_client_auth and self_signed_tls_client_auth are known";
+
 fn auth_method(members: &Members<'_>) -> AuthMethod {
     let name = "token_endpoint_auth_method";
     let Some((method, origin)) = members.text(name) else { return AuthMethod::default() };
@@ -82,16 +92,15 @@ fn auth_method(members: &Members<'_>) -> AuthMethod {
         "client_secret_basic" => return AuthMethod::ClientSecretBasic,
         "client_secret_post" => return AuthMethod::ClientSecretPost,
         "private_key_jwt" => return AuthMethod::PrivateKeyJwt,
+        "tls_client_auth" => return AuthMethod::TlsClientAuth,
+        "self_signed_tls_client_auth" => return AuthMethod::SelfSignedTlsClientAuth,
         // RFC 6749 section 4.4: the client credentials grant MUST only be used by confidential clients.
         "none" => (
             "a client with the method `none` is public, and the client credentials grant is for confidential ones alone",
             "give it a secret and leave the method out",
         ),
-        "client_secret_jwt" | "tls_client_auth" | "self_signed_tls_client_auth" => (
-            "this method is not in this release yet",
-            "client_secret_basic, client_secret_post and private_key_jwt are",
-        ),
-        _ => ("there is no such method", "client_secret_basic, client_secret_post and private_key_jwt are known"),
+        "client_secret_jwt" => ("this method is not in this release yet", KNOWN),
+        _ => ("there is no such method", KNOWN),
     };
     members.push(Mistake::new(origin, format!("`{name}`: {what}")).hint(hint));
     AuthMethod::default()

@@ -6,6 +6,7 @@ use super::members::{Members, Placed};
 use crate::clock::Clock;
 use crate::config::mistake::{Mistake, Origin, Warning};
 use crate::config::secret_file;
+use crate::oauth::client::AuthMethod;
 use crate::oauth::client_secret::ClientSecret;
 use crate::oauth::secret::{SECRETS_MAX, Secret, SecretHash, check_strength};
 use crate::oauth::time::Timestamp;
@@ -124,6 +125,16 @@ impl Secrets {
             members.mistake(origin, format!("a client has at most {SECRETS_MAX} secrets"));
         } else {
             self.all.push(secret);
+        }
+    }
+}
+
+/// A client that proves who it is by something else has no secret.
+pub(super) fn refuse(members: &Members<'_>, auth_method: AuthMethod) {
+    for name in HOLDERS {
+        if let Some(origin) = members.place_of(name) {
+            let what = format!("a client with the method `{}` has no `{name}`", auth_method.as_str());
+            members.push(Mistake::new(origin, what).hint("take it out: it would never be accepted"));
         }
     }
 }

@@ -38,6 +38,31 @@ pub(crate) static KEYS: &[Key] = &[
     ),
     key("public.tls.private_key_file", Kind::Path, Preset::Absent, "PEM file of that certificate's key."),
     key(
+        "mtls.listen",
+        Kind::Address,
+        Preset::Absent,
+        "A second listener for clients, which asks them for a certificate (RFC 8705); IP:PORT or unix:PATH. Left out: there is none.",
+    ),
+    key(
+        "mtls.client_ca_file",
+        Kind::Path,
+        Preset::Absent,
+        "PEM file of who may sign certificates of clients. Left out: nobody, and clients are known by registered certificates alone.",
+    ),
+    key(
+        "mtls.certificate_file",
+        Kind::Path,
+        Preset::Absent,
+        "PEM file of the certificate that this listener shows. Left out: that of public.tls.",
+    ),
+    key("mtls.private_key_file", Kind::Path, Preset::Absent, "PEM file of that certificate's key."),
+    key(
+        "mtls.url",
+        Kind::Text,
+        Preset::Absent,
+        "The URL by which clients know this listener. Left out: the issuer with the port that is listened on.",
+    ),
+    key(
         "admin.listen",
         Kind::Address,
         Preset::Text("127.0.0.1:4445"),

@@ -36,7 +36,8 @@ async fn read(headers: &[(&'static str, &'static str)], pieces: &[&'static str])
     let activity = Activity::new(CoarseClock::default(), None);
     let (parts, body) = request.into_parts();
     let head = Head::of(&parts);
-    let asked = read_form(&head, body, LIMITS, &PeerIdentity::default(), &activity, Instant::now()).await;
+    let peer = PeerIdentity::default();
+    let asked = read_form(&head, body, LIMITS, &peer, &activity, Instant::now()).await;
     (asked.map(|asked| String::from_utf8(asked.body.to_vec()).unwrap()), activity.order())
 }
 

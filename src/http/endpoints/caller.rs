@@ -11,15 +11,18 @@ use crate::http::Services;
 use crate::http::body::Asked;
 use crate::http::error::Failure;
 use crate::http::notes::Notes;
-use crate::oauth::client::{Client, ClientId};
+use crate::oauth::client::{self, Client, ClientId};
 use crate::oauth::client_assertion::AssertionFault;
-use crate::oauth::credentials::{PresentedCredentials, PresentedMethod};
+use crate::oauth::client_certificate::{CertificateFault, PresentedCertificate};
+use crate::oauth::credentials::{Endpoint, PresentedCredentials, PresentedMethod, Unproven};
 use crate::oauth::error::ProtocolError;
+use crate::oauth::form::Form;
 use crate::oauth::introspection;
 use crate::oauth::replay::Claimed;
 use crate::oauth::source::Source;
 use crate::telemetry::labels::{AuthMethod, AuthOutcome, IntrospectionOutcome, Label, LimitMode, LimitName};
 
+const NO_CLIENT_ID: ProtocolError = ProtocolError::InvalidRequest("client_id is missing beside the certificate");
 const TWO_CLIENTS: ProtocolError = ProtocolError::InvalidRequest("client_id is not that of the assertion");
 
 /// A client that has proved who it is, and how.
@@ -30,6 +33,28 @@ pub(super) struct Caller {
 
 /// Who it is, with nothing left to be asked; or why nobody.
 type Judged = Result<Arc<Client>, Refusal>;
+
+/// What a request presents as proof: in its head, in its form, and, where both hold nothing, by the certificate of its connection.
+pub(super) fn presented(
+    services: &Services,
+    endpoint: Endpoint,
+    asked: &Asked<'_>,
+    form: &Form<'_>,
+) -> Result<PresentedCredentials, ProtocolError> {
+    let presented = PresentedCredentials::parse(endpoint, asked.head.authorization.iter(), form)?;
+    let (PresentedCredentials::Unproven(Unproven::Missing), Some(certificate), Some(mtls)) =
+        (&presented, asked.certificate, &services.shared.mtls)
+    else {
+        return Ok(presented);
+    };
+    // "the client MUST include the "client_id" parameter" (RFC 8705 section 2; row X02).
+    let client_id = form.client_id.as_deref().ok_or(NO_CLIENT_ID)?;
+    Ok(PresentedCredentials::Certificate(Box::new(PresentedCertificate {
+        client_id: client_id.into(),
+        der: certificate.der.clone(),
+        is_trusted: certificate.is_trusted_by(&mtls.authorities.load_full(), services.now()),
+    })))
+}
 
 /// The client that presented this.
 pub(super) async fn authenticate(
@@ -89,8 +114,19 @@ fn method(presented: &PresentedCredentials) -> AuthMethod {
         PresentedCredentials::Secret { method: PresentedMethod::Basic, .. } => AuthMethod::Basic,
         PresentedCredentials::Secret { method: PresentedMethod::Post, .. } => AuthMethod::Post,
         PresentedCredentials::Assertion(_) => AuthMethod::PrivateKeyJwt,
+        PresentedCredentials::Certificate(_) => AuthMethod::TlsClientAuth,
         PresentedCredentials::Bearer(_) => AuthMethod::Bearer,
         PresentedCredentials::Unproven(_) => AuthMethod::None,
+    }
+}
+
+/// Which of the two methods a certificate was, the client's registration says.
+fn method_of(client: &Client, presented: AuthMethod) -> AuthMethod {
+    match client.registration().auth_method {
+        client::AuthMethod::SelfSignedTlsClientAuth if presented == AuthMethod::TlsClientAuth => {
+            AuthMethod::SelfSignedTlsClientAuth
+        }
+        _ => presented,
     }
 }
 
@@ -103,6 +139,7 @@ fn conclude(
 ) -> Result<Caller, Failure> {
     match judged {
         Ok(Ok(client)) => {
+            let method = method_of(&client, method);
             count(services, method, AuthOutcome::Success);
             notes.client(client.id());
             Ok(Caller { client, method })
@@ -137,6 +174,11 @@ fn outcome(reason: RefusalReason) -> AuthOutcome {
         RefusalReason::Missing => AuthOutcome::Missing,
         RefusalReason::OtherClient => AuthOutcome::WrongClaims,
         RefusalReason::TooMany { .. } => AuthOutcome::RateLimited,
+        RefusalReason::Certificate(fault) => match fault {
+            CertificateFault::Untrusted => AuthOutcome::UntrustedCertificate,
+            CertificateFault::Subject => AuthOutcome::WrongSubject,
+            CertificateFault::Unknown => AuthOutcome::UnknownKey,
+        },
         RefusalReason::Assertion(fault) => match fault {
             AssertionFault::Malformed => AuthOutcome::Malformed,
             AssertionFault::Claims => AuthOutcome::WrongClaims,
@@ -162,6 +204,7 @@ fn error(reason: RefusalReason) -> ProtocolError {
         | RefusalReason::MethodNotRegistered
         | RefusalReason::Malformed
         | RefusalReason::Missing
+        | RefusalReason::Certificate(_)
         | RefusalReason::Assertion(_) => ProtocolError::InvalidClient,
     }
 }

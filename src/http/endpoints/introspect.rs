@@ -21,7 +21,7 @@ use crate::telemetry::labels::{IntrospectionOutcome, Label};
 pub(crate) async fn serve(services: &Services, asked: &Asked<'_>, notes: &mut Notes) -> Result<Reply, Failure> {
     form::check_query(asked.head.query())?;
     let form = Form::parse(&asked.body)?;
-    let presented = PresentedCredentials::parse(Endpoint::Introspection, asked.head.authorization.iter(), &form)?;
+    let presented = caller::presented(services, Endpoint::Introspection, asked, &form)?;
 
     let caller = authenticate(services, asked, presented, notes).await?;
     let standing = standing::of(services, asked.by, form.token()?, notes).await?;
@@ -57,6 +57,7 @@ async fn authenticate(
         }
         PresentedCredentials::Secret { .. }
         | PresentedCredentials::Assertion(_)
+        | PresentedCredentials::Certificate(_)
         | PresentedCredentials::Unproven(_) => {
             Ok(caller::authenticate(services, asked, presented, notes).await?.client)
         }

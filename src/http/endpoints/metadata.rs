@@ -22,8 +22,8 @@ pub(crate) struct Metadata {
 }
 
 impl Metadata {
-    pub(crate) fn of(issuer: &Issuer) -> Self {
-        let document = metadata::document(issuer);
+    pub(crate) fn of(issuer: &Issuer, mtls: Option<&str>) -> Self {
+        let document = metadata::document(issuer, mtls);
         let digest = digest(&SHA256, &document);
         let tag = format!("\"{}\"", BASE64URL_NOPAD.encode(&digest.as_ref()[..TAG_BYTES]));
         // Base64url in quotes is always a field value.
@@ -55,7 +55,7 @@ mod tests {
 
     #[test]
     fn m09_a_known_tag_is_not_sent_again() {
-        let metadata = Metadata::of(&Issuer::parse("https://as.example", false).unwrap());
+        let metadata = Metadata::of(&Issuer::parse("https://as.example", false).unwrap(), None);
         let tag = metadata.tag.to_str().unwrap().to_string();
         let ask = |given: &str| {
             let mut headers = HeaderMap::new();

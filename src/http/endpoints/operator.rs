@@ -32,7 +32,8 @@ pub(super) fn authorise(services: &Services, reach: Reach, head: &Head<'_>, form
         PresentedCredentials::Unproven(Unproven::Malformed) => Err(AdminError::TokenMalformed),
         PresentedCredentials::Unproven(Unproven::Missing | Unproven::Unsupported)
         | PresentedCredentials::Secret { .. }
-        | PresentedCredentials::Assertion(_) => Err(AdminError::TokenMissing),
+        | PresentedCredentials::Assertion(_)
+        | PresentedCredentials::Certificate(_) => Err(AdminError::TokenMissing),
     }
     .map_err(Failure::from)
 }

@@ -1,4 +1,5 @@
-//! What a token is bound to: the key of the DPoP proof in its request (RFC 9449 section 5), where there is one.
+//! What a token is bound to: the certificate of its connection where its client's registration says so (RFC 8705 section 3), and the key of
+//! the DPoP proof in its request (RFC 9449 section 5), where there is one.
 //!
 //! Invariant: a proof is looked at only after its client is authenticated and its request is right in all else, and it binds only once
 //! the store has noted its use as the first: where that is not known, there is no token.
@@ -13,13 +14,24 @@ use crate::oauth::dpop::{Proof, ProofFault, ProvenKey};
 use crate::oauth::error::ProtocolError;
 use crate::oauth::replay::Claimed;
 use crate::oauth::time::Timestamp;
-use crate::oauth::token::Confirmation;
+
+const NO_CERTIFICATE: ProtocolError =
+    ProtocolError::InvalidRequest("the tokens of this client are bound to a certificate, and none came");
 
 /// A key that the caller has, if this is the first use of the proof of it.
 pub(super) struct Judged {
     key: ProvenKey,
     /// For the next proof, where the one of this proof will soon be too old.
     next_nonce: Option<Nonce>,
+}
+
+/// The thumbprint of the certificate to which this client's tokens are bound (rows X06 and X07).
+pub(super) fn certificate(asked: &Asked<'_>, client: &Client) -> Result<Option<[u8; 32]>, Failure> {
+    if !client.registration().certificate_bound_access_tokens {
+        return Ok(None);
+    }
+    let certificate = asked.certificate.ok_or(NO_CERTIFICATE)?;
+    Ok(Some(certificate.thumbprint))
 }
 
 /// Judges the proof of this request. `None`: it has none, and its client needs none.
@@ -30,7 +42,13 @@ pub(super) fn judge(services: &Services, asked: &Asked<'_>, client: &Client) -> 
         return if must { Err(refused(ProofFault::Missing)) } else { Ok(None) };
     };
     let now = services.now();
-    let key = proof.verify(&services.shared.dpop.target, now).map_err(refused)?;
+    // Who came by the listener that asks for certificates may mean its URL.
+    let other = services.shared.mtls.as_ref().map(|mtls| &mtls.target).filter(|_| asked.certificate.is_some());
+    let key = match (proof.verify(&services.shared.dpop.target, now), other) {
+        (Err(ProofFault::Target), Some(other)) => proof.verify(other, now),
+        (judged, _) => judged,
+    };
+    let key = key.map_err(refused)?;
     let next_nonce = judge_nonce(services, &proof, now)?;
     Ok(Some(Judged { key, next_nonce }))
 }
@@ -55,9 +73,9 @@ fn judge_nonce(services: &Services, proof: &Proof, now: Timestamp) -> Result<Opt
 impl Judged {
     /// Notes its use, the last of all checks: "HTTP requests to the same URI for which the jti value has been seen before would be
     /// declined" (RFC 9449 section 11.1).
-    pub(super) async fn confirm(&self, services: &Services, asked: &Asked<'_>) -> Result<Confirmation, Failure> {
+    pub(super) async fn confirm(&self, services: &Services, asked: &Asked<'_>) -> Result<[u8; 32], Failure> {
         match services.notary.note(asked.by, self.key.single_use).await? {
-            Claimed::First => Ok(Confirmation { x5t_s256: None, jkt: Some(self.key.jkt) }),
+            Claimed::First => Ok(self.key.jkt),
             Claimed::Used => Err(refused(ProofFault::Replayed)),
         }
     }

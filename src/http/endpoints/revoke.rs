@@ -10,7 +10,7 @@ use crate::http::body::Asked;
 use crate::http::error::Failure;
 use crate::http::notes::{Notes, Outcome};
 use crate::http::reply::{self, Reply};
-use crate::oauth::credentials::{Endpoint, PresentedCredentials};
+use crate::oauth::credentials::Endpoint;
 use crate::oauth::error::ProtocolError;
 use crate::oauth::form::{self, Form};
 use crate::oauth::token::Token;
@@ -21,7 +21,7 @@ const NOT_ITS_OWN: ProtocolError = ProtocolError::UnauthorizedClient("the token 
 pub(crate) async fn serve(services: &Services, asked: &Asked<'_>, notes: &mut Notes) -> Result<Reply, Failure> {
     form::check_query(asked.head.query())?;
     let form = Form::parse(&asked.body)?;
-    let presented = PresentedCredentials::parse(Endpoint::Revocation, asked.head.authorization.iter(), &form)?;
+    let presented = caller::presented(services, Endpoint::Revocation, asked, &form)?;
 
     let Caller { client, .. } = caller::authenticate_for_revocation(services, asked, presented, notes).await?;
     let token = form.token()?;

@@ -7,8 +7,9 @@ use crate::http::body::Asked;
 use crate::http::error::Failure;
 use crate::http::notes::{Notes, Outcome};
 use crate::http::reply::{self, Reply};
-use crate::oauth::credentials::{Endpoint, PresentedCredentials};
+use crate::oauth::credentials::Endpoint;
 use crate::oauth::form::{self, Form};
+use crate::oauth::token::Confirmation;
 use crate::oauth::token_request::TokenRequest;
 use crate::oauth::token_response;
 use crate::telemetry::labels::TokenOutcome;
@@ -16,16 +17,18 @@ use crate::telemetry::labels::TokenOutcome;
 pub(crate) async fn serve(services: &Services, asked: &Asked<'_>, notes: &mut Notes) -> Result<Reply, Failure> {
     form::check_query(asked.head.query())?;
     let form = Form::parse(&asked.body)?;
-    let presented = PresentedCredentials::parse(Endpoint::Token, asked.head.authorization.iter(), &form)?;
+    let presented = caller::presented(services, Endpoint::Token, asked, &form)?;
 
     let Caller { client, method } = caller::authenticate(services, asked, presented, notes).await?;
     let grant = client.authorise(&TokenRequest::parse(&form)?, || services.now())?;
     notes.grant(&grant);
+    let certificate = proof::certificate(asked, &client)?;
     let proof = proof::judge(services, asked, &client)?;
-    let confirmation = match &proof {
+    let key = match &proof {
         Some(proof) => Some(proof.confirm(services, asked).await?),
         None => None,
     };
+    let confirmation = Confirmation::of(certificate, key);
 
     let lifetime = client.lifetime().unwrap_or(services.shared.lifetime);
     let minted = services.minter.mint(asked.by, grant.clone(), lifetime, confirmation).await?;

@@ -171,6 +171,12 @@ impl TestServer {
         .await;
     }
 
+    /// The listener that asks for certificates.
+    pub(crate) fn mtls(&self) -> SocketAddr {
+        let started = self.events("started").pop().unwrap();
+        field(&started, "mtls").and_then(|address| address.as_str()?.parse().ok()).unwrap()
+    }
+
     /// All log lines with this `event`.
     pub(crate) fn events(&self, event: &str) -> Vec<Value> {
         events(&self.process, event)

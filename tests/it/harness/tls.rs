@@ -9,9 +9,10 @@ use std::path::Path;
 use std::sync::{Arc, LazyLock, Mutex};
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
-use rustls::pki_types::ServerName;
+use rustls::client::WantsClientCert;
 use rustls::pki_types::pem::PemObject;
-use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, ConfigBuilder, RootCertStore, SupportedProtocolVersion};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -82,7 +83,7 @@ impl Certificate {
 
     /// The certificate alone, in DER.
     pub(crate) fn der(&self) -> Vec<u8> {
-        rustls::pki_types::CertificateDer::from_pem_slice(self.certificate.as_bytes()).unwrap().to_vec()
+        CertificateDer::from_pem_slice(self.certificate.as_bytes()).unwrap().to_vec()
     }
 }
 
@@ -96,13 +97,33 @@ pub(crate) fn is_silent_at(address: SocketAddr) {
     SPEAKERS.lock().unwrap().remove(&address);
 }
 
-/// A client that believes [`AUTHORITY`], with nothing to resume.
+/// A client that believes [`AUTHORITY`], with nothing to resume, and shows nothing.
 pub(crate) fn client(protocol: &[u8], versions: &[&'static SupportedProtocolVersion]) -> Arc<ClientConfig> {
+    client_that(protocol, versions, |config| config.with_no_client_auth())
+}
+
+/// The same, that shows this certificate where it is asked for one.
+pub(crate) fn client_with(
+    protocol: &[u8],
+    versions: &[&'static SupportedProtocolVersion],
+    shown: &Certificate,
+) -> Arc<ClientConfig> {
+    let chain = CertificateDer::pem_slice_iter(shown.certificate.as_bytes()).map(Result::unwrap).collect();
+    let key = PrivateKeyDer::from_pem_slice(shown.key.as_bytes()).unwrap();
+    client_that(protocol, versions, |config| config.with_client_auth_cert(chain, key).unwrap())
+}
+
+/// The same, that does this where it is asked for a certificate.
+pub(crate) fn client_that(
+    protocol: &[u8],
+    versions: &[&'static SupportedProtocolVersion],
+    shows: impl FnOnce(ConfigBuilder<ClientConfig, WantsClientCert>) -> ClientConfig,
+) -> Arc<ClientConfig> {
     let mut roots = RootCertStore::empty();
-    roots.add(rustls::pki_types::CertificateDer::from_pem_slice(AUTHORITY.pem().as_bytes()).unwrap()).unwrap();
+    roots.add(CertificateDer::from_pem_slice(AUTHORITY.pem().as_bytes()).unwrap()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ClientConfig::builder_with_provider(provider).with_protocol_versions(versions).unwrap();
-    let mut config = config.with_root_certificates(roots).with_no_client_auth();
+    let mut config = shows(config.with_root_certificates(roots));
     config.alpn_protocols = vec![protocol.to_vec()];
     Arc::new(config)
 }
