@@ -50,6 +50,7 @@ use crate::lifecycle::Health;
 use crate::oauth::dpop::target::Target;
 use crate::oauth::keys::ServiceKeys;
 use crate::oauth::metadata::Issuer;
+use crate::oauth::profile::Profile;
 use crate::oauth::time::{Lifetime, Timestamp};
 use crate::telemetry::failures::AuthenticationFailures;
 use crate::telemetry::metrics::Metrics;
@@ -84,6 +85,8 @@ pub struct Shared {
     pub keys: Arc<ArcSwap<ServiceKeys>>,
     /// Who this server is.
     pub issuer: Issuer,
+    /// Which further rules hold.
+    pub profile: Profile,
     /// Stands before each token.
     pub token_prefix: Arc<str>,
     /// What proofs of possession are judged by.
@@ -108,6 +111,13 @@ pub struct Shared {
     pub guesses: Arc<Guesses>,
     /// Failed authentications, for the minute's log line.
     pub failures: Arc<AuthenticationFailures>,
+}
+
+impl Shared {
+    /// The URL of the listener that asks for certificates, where there is one.
+    pub(crate) fn mtls_url(&self) -> Option<&str> {
+        self.mtls.as_ref().map(|mtls| mtls.base_url.as_str())
+    }
 }
 
 /// What proofs of possession (RFC 9449) are judged by.

@@ -20,6 +20,7 @@ pub mod jws;
 pub mod jwt;
 pub mod keys;
 pub mod metadata;
+pub mod profile;
 pub mod replay;
 pub mod scope;
 pub mod secret;

@@ -68,9 +68,10 @@ impl House {
         let store = Rc::new(store);
         let clock = shared.clock.clone();
         let authenticating = AuthenticatorOptions {
-            audiences: Audiences::of(&shared.issuer),
+            audiences: Audiences::of(&shared.issuer, shared.mtls_url(), shared.profile),
             clock: clock.clone(),
             guesses: shared.guesses.clone(),
+            profile: shared.profile,
         };
         let noting = NotaryOptions { batch_max: BATCH_MAX, random: random.clone() };
         let minting = MinterOptions {

@@ -14,6 +14,7 @@ use jeton::oauth::dpop::target::Target;
 use jeton::oauth::grant::{Grant, GrantParts};
 use jeton::oauth::keys::{KeyId, ServiceKey, ServiceKeys};
 use jeton::oauth::metadata::Issuer;
+use jeton::oauth::profile::Profile;
 use jeton::oauth::scope::Scope;
 use jeton::oauth::secret::{Secret, SecretHash};
 use jeton::oauth::time::{Lifetime, Timestamp};
@@ -142,6 +143,7 @@ fn shared() -> Shared {
     let issuer = Issuer::parse("http://127.0.0.1:4444", false).unwrap();
     Shared {
         mtls: None,
+        profile: Profile::Default,
         keys: Arc::new(ArcSwap::from_pointee(ServiceKeys::new(vec![key]).unwrap())),
         dpop: DpopOptions { target: Target::token_endpoint(&issuer), requires_nonce: false },
         issuer,

@@ -23,6 +23,7 @@ use crate::oauth::client_assertion::{AssertionFault, Audiences};
 use crate::oauth::client_certificate::{CertificateFault, PresentedCertificate};
 use crate::oauth::client_secret::Matches;
 use crate::oauth::credentials::{PresentedAssertion, PresentedCredentials, PresentedMethod, SecretReading, Unproven};
+use crate::oauth::profile::Profile;
 use crate::oauth::replay::SingleUse;
 use crate::oauth::source::Source;
 use crate::oauth::time::Timestamp;
@@ -109,6 +110,8 @@ pub struct AuthenticatorOptions {
     pub clock: Clock,
     /// Where the process counts what proved nothing.
     pub guesses: Arc<Guesses>,
+    /// Which further rules hold.
+    pub profile: Profile,
 }
 
 struct Authenticate {
@@ -203,6 +206,10 @@ impl Actor<Authenticate> for Authenticator {
 impl Judge<'_> {
     fn judge(&self, presented: &PresentedCredentials, source: Option<Source>) -> Authentication {
         match presented {
+            // Nobody's is looked at: that tells nothing of who is registered.
+            PresentedCredentials::Secret { .. } if self.options.profile == Profile::Bcp => {
+                refused(RefusalReason::MethodNotRegistered, None)
+            }
             PresentedCredentials::Secret { method, first, second } => {
                 let judged = self.judge_readings(*method, first, second.as_ref());
                 self.count(judged, first.client_id().as_bytes(), source)

@@ -21,6 +21,7 @@ use crate::oauth::client::Clients;
 use crate::oauth::client_assertion::Audiences;
 use crate::oauth::keys::ServiceKeys;
 use crate::oauth::metadata::Issuer;
+use crate::oauth::profile::Profile;
 use crate::oauth::replay::Claimed;
 use crate::oauth::time::{Lifetime, Timestamp};
 use crate::oauth::token::{Page, TokenAddress};
@@ -75,8 +76,12 @@ impl Actors {
         let minting =
             MinterOptions { prefix: "jt".into(), keys, batch_max: 8, clock: clock.clone(), random: Random::system() };
         let issuer = Issuer::parse("https://as.example", false).unwrap();
-        let authenticating =
-            AuthenticatorOptions { audiences: Audiences::of(&issuer), clock: clock.clone(), guesses: Arc::default() };
+        let authenticating = AuthenticatorOptions {
+            audiences: Audiences::of(&issuer, None, Profile::Default),
+            clock: clock.clone(),
+            guesses: Arc::default(),
+            profile: Profile::Default,
+        };
         let noting = NotaryOptions { batch_max: 8, random: Random::system() };
         let (authenticator, a) = AuthenticatorHandle::start(&around, clients, authenticating);
         let (minter, b) = MinterHandle::start(&around, store.clone(), minting);

@@ -104,6 +104,7 @@ pub(super) fn materials(
     let workers = if config.public.workers == 0 { worker::workers_by_default() } else { config.public.workers };
     let mut certificates = std::mem::take(&mut loaded.certificates);
     let shared = Shared {
+        profile: config.profile,
         mtls: mtls(config, listening, certificates.authorities.take()),
         keys: Arc::new(ArcSwap::new(loaded.keys.clone())),
         dpop: DpopOptions { target: Target::token_endpoint(&issuer), requires_nonce: config.tokens.require_dpop_nonce },

@@ -13,6 +13,7 @@ use super::options::{
 };
 use super::settings::{Settings, Value};
 use super::store_url::{self, ParsedStoreUrl, StoreUrl};
+use crate::oauth::profile::Profile;
 use crate::oauth::secret::Secret;
 use crate::store::redis::options::Endpoint;
 
@@ -40,6 +41,10 @@ pub(crate) fn build(settings: &Settings, dev: Option<Dev>, findings: &mut Findin
     let store = builder.store();
     Config {
         issuer: builder.issuer(public.plain_http),
+        profile: match builder.text("profile") {
+            Some("bcp") => Profile::Bcp,
+            _ => Profile::Default,
+        },
         tokens: builder.tokens(),
         keys: builder.keys(&store.url),
         clients: ClientsOptions { file: builder.path("clients.file").unwrap_or_default() },

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use super::address::ListenAddress;
 use super::store_url::StoreUrl;
 use crate::oauth::metadata::Issuer;
+use crate::oauth::profile::Profile;
 use crate::oauth::secret::Secret;
 
 /// The effective configuration.
@@ -15,6 +16,8 @@ use crate::oauth::secret::Secret;
 pub struct Config {
     /// The configured issuer. None only with `--dev`: then [`Config::issuer_when_listening`] makes one.
     pub issuer: Option<Issuer>,
+    /// `profile`.
+    pub profile: Profile,
     /// `[public]`.
     pub public: PublicOptions,
     /// `[mtls]`; none: no listener asks for certificates.

@@ -60,7 +60,6 @@ const fn key(path: &'static str, kind: Kind, preset: Preset, about: &'static str
 
 /// Keys and sections that a later release brings: named so that their users are told that, and not that they mistyped.
 pub(crate) static LATER: &[&str] = &[
-    "profile",
     "public.trusted_proxies",
     "public.client_certificate_header",
     "limits.live_tokens_per_client",
@@ -147,7 +146,10 @@ mod tests {
     fn names_are_found() {
         assert!(matches!(find("admin.token_file"), Some(Named::FileOf(key)) if key.path == "admin.token"));
         assert!(matches!(find("store.tls"), Some(Named::Section)));
-        assert!(matches!(find("metrics"), Some(Named::Section)) && matches!(find("profile"), Some(Named::Later)));
+        assert!(
+            matches!(find("metrics"), Some(Named::Section))
+                && matches!(find("public.trusted_proxies"), Some(Named::Later))
+        );
         assert!(find("stor").is_none() && find("keys.file_file").is_none());
         assert_eq!(variable("store.tls.ca_file"), "JETON_STORE__TLS__CA_FILE");
     }

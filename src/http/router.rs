@@ -88,7 +88,7 @@ impl Router {
     fn new(services: Services, door: Door) -> Rc<Self> {
         let metadata = {
             let shared = &services.shared;
-            Metadata::of(&shared.issuer, shared.mtls.as_ref().map(|mtls| mtls.base_url.as_str()))
+            Metadata::of(&shared.issuer, shared.mtls_url(), shared.profile)
         };
         Rc::new(Self { services, metadata, door })
     }

@@ -23,6 +23,7 @@ use crate::oauth::client::{Client, ClientId, Clients, IntrospectionRight, Regist
 use crate::oauth::dpop::target::Target;
 use crate::oauth::keys::{KeyId, ServiceKey, ServiceKeys};
 use crate::oauth::metadata::Issuer;
+use crate::oauth::profile::Profile;
 use crate::oauth::scope::Scope;
 use crate::oauth::secret::{Secret, SecretHash};
 use crate::oauth::time::{Lifetime, Timestamp};
@@ -54,6 +55,7 @@ pub(crate) fn shared(
     let issuer = Issuer::parse(issuer, false).unwrap();
     Shared {
         mtls: None,
+        profile: Profile::Default,
         keys,
         dpop: DpopOptions { target: Target::token_endpoint(&issuer), requires_nonce: false },
         issuer,

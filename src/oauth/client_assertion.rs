@@ -8,6 +8,7 @@ use super::jws::jwk_set::{JwkSet, Verdict};
 use super::jws::{Jws, JwsError};
 use super::jwt::Claims;
 use super::metadata::Issuer;
+use super::profile::Profile;
 use super::replay::{JTI_BYTES_MAX, SKEW_SECONDS, SingleUse};
 use super::time::Timestamp;
 
@@ -50,32 +51,30 @@ pub enum AssertionFault {
 #[derive(Clone, Debug)]
 pub struct Audiences {
     issuer: String,
-    token: String,
-    introspection: String,
-    revocation: String,
+    /// The URLs of the endpoints, and those on the listener that asks for certificates. None where the issuer alone is meant.
+    bases: Vec<String>,
 }
 
 impl Audiences {
-    /// Those of a server.
-    pub fn of(issuer: &Issuer) -> Self {
-        Self {
-            issuer: issuer.as_str().to_owned(),
-            token: issuer.url_of(Endpoint::Token),
-            introspection: issuer.url_of(Endpoint::Introspection),
-            revocation: issuer.url_of(Endpoint::Revocation),
-        }
+    /// Those of a server, which may also be called at the URL `mtls`. By [`Profile::Bcp`] the issuer alone: an endpoint's URL is one that
+    /// another server can make a client believe in, and so get an assertion that is good here (CVE-2025-27370, CVE-2025-27371).
+    pub fn of(issuer: &Issuer, mtls: Option<&str>, profile: Profile) -> Self {
+        let bases = match profile {
+            Profile::Default => std::iter::once(issuer.as_str()).chain(mtls).map(str::to_owned).collect(),
+            Profile::Bcp => Vec::new(),
+        };
+        Self { issuer: issuer.as_str().to_owned(), bases }
     }
 
     /// "The JWT MUST contain an "aud" (audience) claim containing a value that identifies the authorization server as an intended
     /// audience. The token endpoint URL of the authorization server MAY be used" (RFC 7523 section 3). Nobody else may be meant: who
     /// else gets it could use it here.
     fn are_meant(&self, aud: &[String], sent_to: Endpoint) -> bool {
-        let called = match sent_to {
-            Endpoint::Token => &self.token,
-            Endpoint::Introspection => &self.introspection,
-            Endpoint::Revocation => &self.revocation,
+        let paths = [Endpoint::Token.path(), sent_to.path()];
+        let is_endpoint = |aud: &str| {
+            self.bases.iter().any(|base| aud.strip_prefix(base.as_str()).is_some_and(|path| paths.contains(&path)))
         };
-        !aud.is_empty() && aud.iter().all(|aud| [&self.issuer, &self.token, called].contains(&aud))
+        !aud.is_empty() && aud.iter().all(|aud| *aud == self.issuer || is_endpoint(aud))
     }
 }
 

@@ -7,6 +7,7 @@ use url::{Host, Url};
 
 use super::endpoint::Endpoint;
 use super::jws::algorithm;
+use super::profile::Profile;
 
 /// An issuer that passed M03, with the URLs that follow from it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -134,18 +135,24 @@ struct Aliases {
     introspection_endpoint: String,
 }
 
-const CLIENT_METHODS: &[&str] = &["client_secret_basic", "client_secret_post", "private_key_jwt"];
+const SECRET_METHODS: &[&str] = &["client_secret_basic", "client_secret_post"];
+const KEY_METHODS: &[&str] = &["private_key_jwt"];
 const CERTIFICATE_METHODS: &[&str] = &["tls_client_auth", "self_signed_tls_client_auth"];
 /// At introspection also a type of access token: "The valid client authentication method values are those registered in the
 /// IANA OAuth Token Endpoint Authentication Methods registry or […] the IANA OAuth Access Token Types registry."
-const INTROSPECTION_METHODS: &[&str] = &["Bearer"];
+const TOKEN_METHODS: &[&str] = &["Bearer"];
 
 /// The metadata document, compact JSON.
 ///
 /// `mtls`: the URL of the listener that asks for certificates, where there is one.
-pub fn document(issuer: &Issuer, mtls: Option<&str>) -> Vec<u8> {
+pub fn document(issuer: &Issuer, mtls: Option<&str>, profile: Profile) -> Vec<u8> {
     let by_certificate = if mtls.is_some() { CERTIFICATE_METHODS } else { &[] };
-    let client_methods = || [CLIENT_METHODS, by_certificate].concat();
+    // Without secrets there is no unbound token either, and a bound one is no Bearer.
+    let (by_secret, by_token) = match profile {
+        Profile::Default => (SECRET_METHODS, TOKEN_METHODS),
+        Profile::Bcp => (&[][..], &[][..]),
+    };
+    let client_methods = || [by_secret, KEY_METHODS, by_certificate].concat();
     let document = Document {
         issuer: issuer.as_str(),
         token_endpoint: issuer.url_of(Endpoint::Token),
@@ -157,7 +164,7 @@ pub fn document(issuer: &Issuer, mtls: Option<&str>) -> Vec<u8> {
         revocation_endpoint_auth_methods_supported: client_methods(),
         revocation_endpoint_auth_signing_alg_values_supported: algorithm::NAMES,
         introspection_endpoint: issuer.url_of(Endpoint::Introspection),
-        introspection_endpoint_auth_methods_supported: [client_methods().as_slice(), INTROSPECTION_METHODS].concat(),
+        introspection_endpoint_auth_methods_supported: [client_methods().as_slice(), by_token].concat(),
         introspection_endpoint_auth_signing_alg_values_supported: algorithm::NAMES,
         dpop_signing_alg_values_supported: algorithm::NAMES,
         mtls: mtls.map(|base| OfMtls {
@@ -256,14 +263,15 @@ mod tests {
             "introspection_endpoint_auth_signing_alg_values_supported": algorithms,
             "dpop_signing_alg_values_supported": algorithms,
         });
-        assert_eq!(serde_json::from_slice::<Value>(&document(&issuer, None)).unwrap(), expected);
+        assert_eq!(serde_json::from_slice::<Value>(&document(&issuer, None, Profile::Default)).unwrap(), expected);
     }
 
     #[test]
     fn x08_the_document_names_the_listener_that_asks_for_certificates() {
         let issuer = Issuer::parse("https://h:8443/t1", false).unwrap();
         assert_eq!(issuer.at_port(4446), "https://h:4446/t1");
-        let told: Value = serde_json::from_slice(&document(&issuer, Some(&issuer.at_port(4446)))).unwrap();
+        let told: Value =
+            serde_json::from_slice(&document(&issuer, Some(&issuer.at_port(4446)), Profile::Default)).unwrap();
         assert_eq!(told["token_endpoint"], "https://h:8443/t1/oauth2/token");
         assert_eq!(
             told["mtls_endpoint_aliases"],

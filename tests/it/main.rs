@@ -10,6 +10,7 @@ mod harness;
 
 mod assertions;
 mod attacks;
+mod bcp;
 mod cli;
 mod compose;
 mod conformance;

@@ -13,6 +13,7 @@ use crate::oauth::client_secret::ClientSecret;
 use crate::oauth::credentials::Endpoint;
 use crate::oauth::form::Form;
 use crate::oauth::metadata::Issuer;
+use crate::oauth::profile::Profile;
 use crate::oauth::secret::{Secret, SecretHash};
 use crate::telemetry::exporter::Exporter;
 
@@ -67,9 +68,10 @@ impl Door {
     async fn within(&self, story: impl AsyncFnOnce(AuthenticatorHandle)) {
         let issuer = Issuer::parse("https://as.example", false).unwrap();
         let options = AuthenticatorOptions {
-            audiences: Audiences::of(&issuer),
+            audiences: Audiences::of(&issuer, None, Profile::Default),
             clock: self.clock.clone(),
             guesses: Arc::default(),
+            profile: Profile::Default,
         };
         let (authenticator, task) = AuthenticatorHandle::start(&self.around, self.clients.clone(), options);
         let ((), end) = tokio::join!(story(authenticator), task);

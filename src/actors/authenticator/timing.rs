@@ -29,9 +29,10 @@ fn a07_time_tells_no_unknown_client_from_a_wrong_secret() {
         ..Registration::new(ClientId::new(id))
     };
     let options = AuthenticatorOptions {
-        audiences: Audiences::of(&Issuer::parse("https://as.example", false).unwrap()),
+        audiences: Audiences::of(&Issuer::parse("https://as.example", false).unwrap(), None, Profile::Default),
         clock: Clock::System,
         guesses: Arc::default(),
+        profile: Profile::Default,
     };
     let used_at = Timestamp::from_unix_seconds(1_800_000_000);
     let presented = |id: &str| {

@@ -13,6 +13,12 @@ pub(crate) static KEYS: &[Key] = &[
         "The URL by which clients know this service, exactly. Required outside --dev: no default could be right.",
     ),
     key(
+        "profile",
+        Kind::Choice(&["default", "bcp"]),
+        Preset::Text("default"),
+        "bcp: the stricter rules of RFC 9700, under which no client has a secret and no token goes without a key and an audience.",
+    ),
+    key(
         "public.listen",
         Kind::Address,
         Preset::Text("127.0.0.1:4444"),

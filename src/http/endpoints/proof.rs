@@ -12,9 +12,15 @@ use crate::oauth::client::Client;
 use crate::oauth::dpop::nonce::{Nonce, Standing};
 use crate::oauth::dpop::{Proof, ProofFault, ProvenKey};
 use crate::oauth::error::ProtocolError;
+use crate::oauth::grant::Grant;
+use crate::oauth::profile::Profile;
 use crate::oauth::replay::Claimed;
 use crate::oauth::time::Timestamp;
 
+const UNBOUND: ProtocolError =
+    ProtocolError::InvalidRequest("tokens of this server are bound: send a DPoP proof, or come with a certificate");
+const NO_AUDIENCE: ProtocolError =
+    ProtocolError::InvalidTarget("tokens of this server are meant for somebody: ask for a resource");
 const NO_CERTIFICATE: ProtocolError =
     ProtocolError::InvalidRequest("the tokens of this client are bound to a certificate, and none came");
 
@@ -26,12 +32,34 @@ pub(super) struct Judged {
 }
 
 /// The thumbprint of the certificate to which this client's tokens are bound (rows X06 and X07).
-pub(super) fn certificate(asked: &Asked<'_>, client: &Client) -> Result<Option<[u8; 32]>, Failure> {
+pub(super) fn certificate(
+    services: &Services,
+    asked: &Asked<'_>,
+    client: &Client,
+) -> Result<Option<[u8; 32]>, Failure> {
     if !client.registration().certificate_bound_access_tokens {
-        return Ok(None);
+        // Where every token is bound, whatever can bind one does.
+        let may = asked.certificate.filter(|_| services.shared.profile == Profile::Bcp);
+        return Ok(may.map(|certificate| certificate.thumbprint));
     }
     let certificate = asked.certificate.ok_or(NO_CERTIFICATE)?;
     Ok(Some(certificate.thumbprint))
+}
+
+/// "Authorization servers SHOULD use mechanisms for sender-constraining access tokens" (RFC 9700 section 2.2.1; row B02).
+pub(super) fn check_bound(services: &Services, is_bound: bool) -> Result<(), Failure> {
+    match services.shared.profile {
+        Profile::Bcp if !is_bound => Err(UNBOUND.into()),
+        Profile::Bcp | Profile::Default => Ok(()),
+    }
+}
+
+/// "access tokens SHOULD be audience-restricted" (RFC 9700 section 2.3; row B02).
+pub(super) fn check_audience(services: &Services, grant: &Grant) -> Result<(), Failure> {
+    match services.shared.profile {
+        Profile::Bcp if grant.audience().is_empty() => Err(NO_AUDIENCE.into()),
+        Profile::Bcp | Profile::Default => Ok(()),
+    }
 }
 
 /// Judges the proof of this request. `None`: it has none, and its client needs none.

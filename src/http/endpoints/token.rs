@@ -22,8 +22,10 @@ pub(crate) async fn serve(services: &Services, asked: &Asked<'_>, notes: &mut No
     let Caller { client, method } = caller::authenticate(services, asked, presented, notes).await?;
     let grant = client.authorise(&TokenRequest::parse(&form)?, || services.now())?;
     notes.grant(&grant);
-    let certificate = proof::certificate(asked, &client)?;
+    proof::check_audience(services, &grant)?;
+    let certificate = proof::certificate(services, asked, &client)?;
     let proof = proof::judge(services, asked, &client)?;
+    proof::check_bound(services, certificate.is_some() || proof.is_some())?;
     let key = match &proof {
         Some(proof) => Some(proof.confirm(services, asked).await?),
         None => None,

@@ -38,7 +38,7 @@ fn claims(changes: Value) -> Value {
 }
 
 fn judge_at(changes: Value, sent_to: Endpoint) -> Result<SingleUse, AssertionFault> {
-    let audiences = Audiences::of(&Issuer::parse("https://as.example", false).unwrap());
+    let audiences = Audiences::of(&Issuer::parse("https://as.example", false).unwrap(), None, Profile::Default);
     let assertion = ClientAssertion::parse(&signed(&json!({ "alg": "EdDSA" }), &claims(changes).to_string()))?;
     let single_use = assertion.check("billing", &audiences, sent_to, Timestamp::from_unix_seconds(NOW))?;
     assertion.verify(&keys(json!({}))).map(|()| single_use)

@@ -58,11 +58,9 @@ impl People {
         ];
         let certificate = self_signed("by-itself");
         let x5c = BASE64.encode(&certificate.der());
-        let jwks = json!({ "keys": [{ "kty": "EC", "x5c": [x5c] }] }).to_string();
+        let jwks = toml::Value::try_from(json!({ "keys": [{ "kty": "EC", "x5c": [x5c] }] })).unwrap();
         let method = "token_endpoint_auth_method = \"self_signed_tls_client_auth\"";
-        let registration =
-            format!("[[client]]\nclient_id = \"by-itself\"\n{method}\njwks_file = \"jwks.json\"\n{SCOPES}\n")
-                .replace("jwks_file = \"jwks.json\"", &format!("jwks = {}", toml_of(&jwks)));
+        let registration = format!("[[client]]\nclient_id = \"by-itself\"\n{method}\njwks = {jwks}\n{SCOPES}\n");
         let own = Person { client_id: "by-itself", certificate, registration };
         Self { authority, signed, own }
     }
@@ -99,9 +97,4 @@ pub(super) fn self_signed(name: &str) -> Certificate {
     of_client(&mut parameters, name, None);
     let certificate = parameters.self_signed(&key).unwrap().pem();
     Certificate { certificate, key: key.serialize_pem() }
-}
-
-/// A JSON object as an inline table of TOML, which differs in its colons alone.
-fn toml_of(json: &str) -> String {
-    json.replace("\":", "\" = ")
 }

@@ -15,7 +15,7 @@ use super::people::{People, of_client, self_signed};
 use super::{Scene, ask, naming};
 use crate::harness::http1::Wire;
 use crate::harness::request::{INTROSPECT, REVOKE, TOKEN};
-use crate::harness::signer::{jwk_of, possession, thumbprint};
+use crate::harness::signer::{Assertion, SIGNER, asking, jwk_of, possession, thumbprint};
 use crate::harness::tls::{self, Authority, Certificate};
 use crate::harness::{Http, Request, until};
 
@@ -160,6 +160,23 @@ async fn x07_d07_a_bound_client_needs_its_certificate_and_may_have_a_key_beside_
             assert_eq!(introspect(answer.expect_token()).await, both);
         }
     }
+}
+
+/// W05: who signs for the endpoint that it calls may call the one of this listener.
+#[tokio::test]
+async fn w05_an_assertion_may_be_meant_for_the_url_of_the_listener() {
+    let scene = Scene::set().await;
+    let mtls = format!("https://as.example:{}{TOKEN}", scene.server.mtls().port());
+    let answer = until("the end of what the store may have forgotten", async || {
+        let assertion = Assertion::of(SIGNER).claim("aud", mtls.as_str()).sign();
+        let answer = scene.send(Http::One, None, &Request::form(TOKEN, asking(&assertion, &[]))).await;
+        (answer.status != 503).then_some(answer)
+    })
+    .await;
+    answer.expect_token();
+    let other = Assertion::of(SIGNER).claim("aud", format!("{mtls}x")).sign();
+    let other = scene.send(Http::One, None, &Request::form(TOKEN, asking(&other, &[]))).await;
+    other.expect_error(401, "invalid_client");
 }
 
 /// Notes that it was asked, and shows nothing.
