@@ -195,7 +195,7 @@ impl Effective {
         let tls = &self.config.store.tls;
         let of_store = [&tls.ca_file, &tls.certificate_file, &tls.private_key_file].into_iter().flatten();
         let mtls = self.config.mtls.as_ref();
-        let of_clients = mtls.and_then(|mtls| mtls.client_ca_file.as_ref());
+        let of_clients = self.config.client_ca_file.as_ref();
         let of_listeners =
             [self.config.public.tls.as_ref(), self.config.admin.tls.as_ref(), mtls.map(|mtls| &mtls.tls)];
         let of_listeners = of_listeners.into_iter().flatten();

@@ -24,6 +24,7 @@ pub(crate) mod io;
 pub mod listener;
 pub(crate) mod notes;
 pub mod open_files;
+pub mod proxies;
 pub(crate) mod reply;
 pub mod router;
 mod secured;
@@ -38,7 +39,8 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
-use self::client_certificates::{Mtls, PeerCertificate};
+use self::client_certificates::{Authorities, Mtls, PeerCertificate};
+use self::proxies::{CertificateHeader, Proxies};
 use crate::actors::authenticator::AuthenticatorHandle;
 use crate::actors::guesses::Guesses;
 use crate::actors::inspector::InspectorHandle;
@@ -49,7 +51,7 @@ use crate::clock::Clock;
 use crate::lifecycle::Health;
 use crate::oauth::dpop::target::Target;
 use crate::oauth::keys::ServiceKeys;
-use crate::oauth::metadata::Issuer;
+use crate::oauth::metadata::{ByCertificate, Issuer};
 use crate::oauth::profile::Profile;
 use crate::oauth::time::{Lifetime, Timestamp};
 use crate::telemetry::failures::AuthenticationFailures;
@@ -99,6 +101,10 @@ pub struct Shared {
     pub limits: Limits,
     /// The listener that asks for certificates; `None`: there is none.
     pub mtls: Option<Mtls>,
+    /// Who may sign certificates of clients, as of now; `None`: no certificate counts.
+    pub authorities: Option<ArcSwap<Authorities>>,
+    /// Who may speak for clients.
+    pub proxies: Proxies,
     /// Which requests get a log line, as it is now.
     pub log_requests: ArcSwap<LogRequests>,
     /// Where time comes from.
@@ -117,6 +123,15 @@ impl Shared {
     /// The URL of the listener that asks for certificates, where there is one.
     pub(crate) fn mtls_url(&self) -> Option<&str> {
         self.mtls.as_ref().map(|mtls| mtls.base_url.as_str())
+    }
+
+    /// Where clients may prove themselves by certificates.
+    pub(crate) fn by_certificate(&self) -> ByCertificate<'_> {
+        match (self.mtls_url(), self.proxies.certificate) {
+            (Some(url), _) => ByCertificate::At(url),
+            (None, CertificateHeader::None) => ByCertificate::Nowhere,
+            (None, CertificateHeader::ClientCert | CertificateHeader::Xfcc) => ByCertificate::Here,
+        }
     }
 }
 

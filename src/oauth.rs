@@ -20,6 +20,7 @@ pub mod jws;
 pub mod jwt;
 pub mod keys;
 pub mod metadata;
+pub mod network;
 pub mod profile;
 pub mod replay;
 pub mod scope;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use jeton::actors::Deadline;
 use jeton::clock::Clock;
+use jeton::http::proxies::Proxies;
 use jeton::http::router::Router;
 use jeton::http::{DpopOptions, Limits, LogRequests, Shared, connection};
 use jeton::lifecycle::Health;
@@ -143,6 +144,8 @@ fn shared() -> Shared {
     let issuer = Issuer::parse("http://127.0.0.1:4444", false).unwrap();
     Shared {
         mtls: None,
+        authorities: None,
+        proxies: Proxies::default(),
         profile: Profile::Default,
         keys: Arc::new(ArcSwap::from_pointee(ServiceKeys::new(vec![key]).unwrap())),
         dpop: DpopOptions { target: Target::token_endpoint(&issuer), requires_nonce: false },

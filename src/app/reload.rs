@@ -126,8 +126,8 @@ impl Reload {
         if !mistakes.is_empty() {
             self.failed(ReloadSubject::Certificates, &mistakes);
         }
-        if let (Some(mtls), Some(authorities)) = (&self.materials.shared.mtls, certificates.authorities.take()) {
-            mtls.authorities.store(Arc::new(authorities));
+        if let (Some(known), Some(fresh)) = (&self.materials.shared.authorities, certificates.authorities.take()) {
+            known.store(Arc::new(fresh));
         }
         let shown = self.materials.tls.show(certificates, now);
         self.materials.tls.tell(&self.materials.shared.metrics);

@@ -15,7 +15,7 @@ use crate::clock::Clock;
 use crate::config::options::{Config, LimitsOptions};
 use crate::config::{ListenAddress, Loaded};
 use crate::http::Reach;
-use crate::http::client_certificates::{Authorities, Mtls};
+use crate::http::client_certificates::Mtls;
 use crate::http::listener::{Listener, SocketGuard};
 use crate::http::open_files;
 use crate::http::{DpopOptions, Limits, Shared};
@@ -105,7 +105,9 @@ pub(super) fn materials(
     let mut certificates = std::mem::take(&mut loaded.certificates);
     let shared = Shared {
         profile: config.profile,
-        mtls: mtls(config, listening, certificates.authorities.take()),
+        mtls: mtls(config, listening),
+        authorities: certificates.authorities.take().map(ArcSwap::from_pointee),
+        proxies: config.public.proxies.clone(),
         keys: Arc::new(ArcSwap::new(loaded.keys.clone())),
         dpop: DpopOptions { target: Target::token_endpoint(&issuer), requires_nonce: config.tokens.require_dpop_nonce },
         issuer,
@@ -128,18 +130,14 @@ pub(super) fn materials(
     Ok(Materials { stores, clients, random, tls, shared: Arc::new(shared) })
 }
 
-fn mtls(config: &Config, listening: &Listening, authorities: Option<Authorities>) -> Option<Mtls> {
+fn mtls(config: &Config, listening: &Listening) -> Option<Mtls> {
     let (options, listened) = (config.mtls.as_ref()?, listening.mtls.as_ref()?);
     let base_url = match (&options.url, listened) {
         (Some(url), _) => url.as_str().to_owned(),
         (None, ListenAddress::Tcp(address)) => listening.issuer.at_port(address.port()),
         (None, ListenAddress::Unix(_)) => listening.issuer.as_str().to_owned(),
     };
-    Some(Mtls {
-        target: Target::post(&format!("{base_url}{}", Endpoint::Token.path())),
-        base_url,
-        authorities: ArcSwap::from_pointee(authorities.unwrap_or_else(Authorities::nobody)),
-    })
+    Some(Mtls { target: Target::post(&format!("{base_url}{}", Endpoint::Token.path())), base_url })
 }
 
 fn limits(options: &LimitsOptions, open_files: usize) -> Limits {

@@ -50,6 +50,7 @@ pub(crate) fn build(settings: &Settings, dev: Option<Dev>, findings: &mut Findin
         clients: ClientsOptions { file: builder.path("clients.file").unwrap_or_default() },
         limits: builder.limits(&store),
         log: builder.log(),
+        client_ca_file: builder.path("mtls.client_ca_file"),
         public,
         mtls,
         admin,

@@ -9,6 +9,7 @@ use super::mistake::{Mistake, Origin, Warning};
 use super::moment;
 use super::options::{MtlsOptions, TlsOptions};
 use crate::http::client_certificates::Authorities;
+use crate::http::proxies::CertificateHeader;
 use crate::http::tls::Identity;
 use crate::oauth::time::Timestamp;
 
@@ -21,7 +22,7 @@ pub struct Certificates {
     pub admin: Option<Identity>,
     /// `[mtls]`.
     pub mtls: Option<Identity>,
-    /// Whom `[mtls]` believes.
+    /// Who may sign certificates of clients.
     pub authorities: Option<Authorities>,
 }
 
@@ -57,7 +58,11 @@ impl Effective {
     }
 
     fn authorities(&self, mistakes: &mut Vec<Mistake>) -> Option<Authorities> {
-        let Some(path) = &self.config.mtls.as_ref()?.client_ca_file else { return Some(Authorities::nobody()) };
+        let config = &self.config;
+        if config.mtls.is_none() && config.public.proxies.certificate == CertificateHeader::None {
+            return None;
+        }
+        let Some(path) = &config.client_ca_file else { return Some(Authorities::nobody()) };
         let read = std::fs::read(path).map_err(|error| format!("{} cannot be read: {error}", path.display()));
         let read = read.and_then(|content| Authorities::read(&content).map_err(|error| error.to_string()));
         let name = "mtls.client_ca_file";

@@ -122,6 +122,15 @@ fn from_toml(key: &Key, value: &DeValue<'_>) -> Result<Value, String> {
         (Kind::Secret | Kind::SecretUrl, DeValue::String(text)) if !text.is_empty() => {
             Ok(Value::Secret(Secret::new(text.as_bytes())))
         }
+        (Kind::List, DeValue::Array(items)) => {
+            let text = |item: &toml::Spanned<DeValue<'_>>| match item.get_ref() {
+                DeValue::String(text) => Ok(text.to_string()),
+                _ => Err("must be an array of texts in quotes".to_owned()),
+            };
+            let texts: Vec<String> = items.iter().map(text).collect::<Result<_, _>>()?;
+            Ok(Value::Text(texts.join(",")))
+        }
+        (Kind::List, _) => Err("must be an array of texts in quotes".into()),
         (_, DeValue::String(text)) => settings::from_text(key, text),
         (_, _) => Err("must be text in quotes".into()),
     }
@@ -177,7 +186,7 @@ mod tests {
     #[test]
     fn every_mistake_is_told_at_once_with_place_and_hint() {
         let text = "isuer = 1\n\n[limits]\nbody_byte = 3\nconnections = 0\n  header_timeout_ms = \"5\"\nbody_timeout_ms = -1\n\
-                    [stor]\n[store]\nrequire_noeviction = 1\ntls = 3\n[public]\nplain_http = \"al\"\ntrusted_proxies = []\n\
+                    [stor]\n[store]\nrequire_noeviction = 1\ntls = 3\n[public]\nplain_http = \"al\"\ntrusted_proxies = [1]\n\
                     [admin]\ntoken = \"x\"\ntoken_file = \"y\"\nissuer = \"z\"\n";
         assert_eq!(
             mistakes(text),
@@ -191,7 +200,7 @@ mod tests {
                 "j.toml:10:22: `store.require_noeviction`: must be true or false, without quotes",
                 "j.toml:11:7: `store.tls` is a section: write [store.tls]",
                 "j.toml:13:14: `public.plain_http`: `al` is none of: loopback, any",
-                "j.toml:14:1: `public.trusted_proxies` is not in this release yet; take it out until it is",
+                "j.toml:14:19: `public.trusted_proxies`: must be an array of texts in quotes",
                 "j.toml:17:14: `admin.token` and `admin.token_file` are both given; keep one of them",
                 "j.toml:18:1: there is no `issuer` in [admin]; did you mean `issuer`?",
             ]

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use super::address::ListenAddress;
 use super::store_url::StoreUrl;
+use crate::http::proxies::Proxies;
 use crate::oauth::metadata::Issuer;
 use crate::oauth::profile::Profile;
 use crate::oauth::secret::Secret;
@@ -20,6 +21,8 @@ pub struct Config {
     pub profile: Profile,
     /// `[public]`.
     pub public: PublicOptions,
+    /// `mtls.client_ca_file`: who may sign certificates of clients; none: nobody.
+    pub client_ca_file: Option<PathBuf>,
     /// `[mtls]`; none: no listener asks for certificates.
     pub mtls: Option<MtlsOptions>,
     /// `[admin]`.
@@ -49,6 +52,8 @@ pub struct PublicOptions {
     pub plain_http: PlainHttp,
     /// `[public.tls]`; none: plain HTTP.
     pub tls: Option<TlsOptions>,
+    /// `trusted_proxies` and `client_certificate_header`.
+    pub proxies: Proxies,
 }
 
 /// Where HTTP without TLS is allowed.
@@ -65,8 +70,6 @@ pub enum PlainHttp {
 pub struct MtlsOptions {
     /// Where it listens.
     pub listen: ListenAddress,
-    /// Who may sign certificates of clients; none: nobody.
-    pub client_ca_file: Option<PathBuf>,
     /// What it shows; whose is said by [`MtlsOptions::shows_its_own`].
     pub tls: TlsOptions,
     /// Whether that is its own certificate, and not the public listener's.

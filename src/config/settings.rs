@@ -155,7 +155,7 @@ pub(crate) fn from_text(key: &Key, text: &str) -> Result<Value, String> {
         Kind::Secret | Kind::SecretUrl => Ok(Value::Secret(Secret::new(text.as_bytes()))),
         Kind::Choice(words) if !words.contains(&text) => Err(format!("`{text}` is none of: {}", words.join(", "))),
         Kind::Path | Kind::Address if text.is_empty() => Err("is empty".into()),
-        Kind::Text | Kind::Path | Kind::Address | Kind::Choice(_) => Ok(Value::Text(text.to_owned())),
+        Kind::Text | Kind::List | Kind::Path | Kind::Address | Kind::Choice(_) => Ok(Value::Text(text.to_owned())),
     }
 }
 

@@ -39,6 +39,10 @@ fn value(key: &Key, setting: &Setting) -> String {
     let quoted = |text: &str| toml::Value::from(text).to_string();
     match (&setting.value, key.kind) {
         (Value::Text(text), Kind::Path) => quoted(&setting.folder.join(text).to_string_lossy()),
+        (Value::Text(text), Kind::List) => {
+            let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+            toml::Value::Array(items.map(toml::Value::from).collect()).to_string()
+        }
         (Value::Text(text), _) => quoted(text),
         (Value::Number(number), _) => number.to_string(),
         (Value::Flag(flag), _) => flag.to_string(),

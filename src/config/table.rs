@@ -37,6 +37,8 @@ pub(crate) enum Kind {
     Flag,
     /// A whole number between two bounds, both allowed.
     Number(u64, u64),
+    /// Texts, a comma between each and the next where they are one text.
+    List,
     /// One of these words.
     Choice(&'static [&'static str]),
 }
@@ -59,12 +61,7 @@ const fn key(path: &'static str, kind: Kind, preset: Preset, about: &'static str
 }
 
 /// Keys and sections that a later release brings: named so that their users are told that, and not that they mistyped.
-pub(crate) static LATER: &[&str] = &[
-    "public.trusted_proxies",
-    "public.client_certificate_header",
-    "limits.live_tokens_per_client",
-    "metrics.per_client",
-];
+pub(crate) static LATER: &[&str] = &["limits.live_tokens_per_client", "metrics.per_client"];
 
 /// What a name in a configuration stands for.
 #[derive(Clone, Copy, Debug)]
@@ -135,7 +132,7 @@ mod tests {
                 (Kind::Number(min, max), Preset::Number(number)) => (min..=max).contains(&number),
                 (Kind::Flag, Preset::Flag(_)) => true,
                 (Kind::Choice(words), Preset::Text(word)) => words.contains(&word),
-                (Kind::Text | Kind::Path | Kind::Address, Preset::Text(_)) => true,
+                (Kind::Text | Kind::Path | Kind::Address | Kind::List, Preset::Text(_)) => true,
                 _ => false,
             };
             assert!(fits, "the default of {} is not of its kind", key.path);
@@ -147,8 +144,7 @@ mod tests {
         assert!(matches!(find("admin.token_file"), Some(Named::FileOf(key)) if key.path == "admin.token"));
         assert!(matches!(find("store.tls"), Some(Named::Section)));
         assert!(
-            matches!(find("metrics"), Some(Named::Section))
-                && matches!(find("public.trusted_proxies"), Some(Named::Later))
+            matches!(find("metrics"), Some(Named::Section)) && matches!(find("metrics.per_client"), Some(Named::Later))
         );
         assert!(find("stor").is_none() && find("keys.file_file").is_none());
         assert_eq!(variable("store.tls.ca_file"), "JETON_STORE__TLS__CA_FILE");

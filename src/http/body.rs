@@ -6,6 +6,7 @@
 use std::future::poll_fn;
 use std::net::IpAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ use super::activity::{Activity, Order};
 use super::client_certificates::PeerCertificate;
 use super::error::{Failure, HttpError};
 use super::head::Head;
+use super::proxies::{Origin, Proxies};
 use crate::actors::Deadline;
 
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -33,8 +35,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) by: Deadline,
     /// The address it came from.
     pub(crate) source: Option<IpAddr>,
-    /// The certificate that came with its connection.
-    pub(crate) certificate: Option<&'a PeerCertificate>,
+    /// The certificate of the client.
+    pub(crate) certificate: Option<Arc<PeerCertificate>>,
 }
 
 /// What holds for the reading of a body.
@@ -55,7 +57,8 @@ pub(crate) async fn read_form<'a, B>(
     head: &'a Head<'a>,
     mut body: B,
     limits: BodyLimits,
-    peer: &'a PeerIdentity,
+    peer: &PeerIdentity,
+    proxies: &Proxies,
     activity: &Activity,
     begun: Instant,
 ) -> Result<Asked<'a>, Failure>
@@ -81,7 +84,8 @@ where
     };
     judged?;
     let by = Deadline::after(Instant::now(), limits.request_deadline);
-    Ok(Asked { head, body: whole, by, source: peer.source, certificate: peer.certificate.as_deref() })
+    let Origin { source, certificate } = proxies.origin(peer, head.fields());
+    Ok(Asked { head, body: whole, by, source, certificate })
 }
 
 /// What must be refused before a byte of the body is read.

@@ -8,7 +8,6 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::ring::default_provider;
 use rustls::crypto::{verify_tls12_signature, verify_tls13_signature};
@@ -33,8 +32,6 @@ pub struct Mtls {
     pub base_url: String,
     /// Token requests that come there.
     pub target: Target,
-    /// Whom it believes, as of now.
-    pub authorities: ArcSwap<Authorities>,
 }
 
 /// Who may sign certificates of clients.

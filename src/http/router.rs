@@ -88,7 +88,7 @@ impl Router {
     fn new(services: Services, door: Door) -> Rc<Self> {
         let metadata = {
             let shared = &services.shared;
-            Metadata::of(&shared.issuer, shared.mtls_url(), shared.profile)
+            Metadata::of(&shared.issuer, shared.by_certificate(), shared.profile)
         };
         Rc::new(Self { services, metadata, door })
     }
@@ -161,7 +161,7 @@ impl Router {
     async fn answer<'a, B>(
         &self,
         route: Option<Route>,
-        peer: &'a PeerIdentity,
+        peer: &PeerIdentity,
         activity: &Activity,
         begun: Instant,
         head: &'a Head<'a>,
@@ -189,7 +189,7 @@ impl Router {
             timeout: limits.body_timeout,
             request_deadline: limits.request_deadline,
         };
-        let asked = body::read_form(head, body, limits, peer, activity, begun).await?;
+        let asked = body::read_form(head, body, limits, peer, &services.shared.proxies, activity, begun).await?;
         failpoint::reach(FailPoint::Endpoint);
         match (route, &self.door) {
             (Route::Token, _) => token::serve(services, &asked, notes).await,

@@ -18,6 +18,7 @@ use super::router::{MetricsText, Router};
 use super::{DpopOptions, Limits, LogRequests, PeerIdentity, Reach, Services, Shared, connection};
 use crate::actors::testing::{Actors, BreakableStore};
 use crate::clock::Clock;
+use crate::http::proxies::Proxies;
 use crate::lifecycle::Health;
 use crate::oauth::client::{Client, ClientId, Clients, IntrospectionRight, Registration};
 use crate::oauth::dpop::target::Target;
@@ -55,6 +56,8 @@ pub(crate) fn shared(
     let issuer = Issuer::parse(issuer, false).unwrap();
     Shared {
         mtls: None,
+        authorities: None,
+        proxies: Proxies::default(),
         profile: Profile::Default,
         keys,
         dpop: DpopOptions { target: Target::token_endpoint(&issuer), requires_nonce: false },

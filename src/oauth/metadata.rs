@@ -117,15 +117,23 @@ struct Document<'a> {
     introspection_endpoint_auth_signing_alg_values_supported: [&'static str; 6],
     // RFC 9449 section 5.1.
     dpop_signing_alg_values_supported: [&'static str; 6],
-    #[serde(flatten)]
-    mtls: Option<OfMtls>,
+    // RFC 8705 section 3.3: "If omitted, the default value is \"false\"."
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    tls_client_certificate_bound_access_tokens: bool,
+    // RFC 8705 section 5.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mtls_endpoint_aliases: Option<Aliases>,
 }
 
-/// RFC 8705 sections 3.3 and 5.
-#[derive(Serialize)]
-struct OfMtls {
-    tls_client_certificate_bound_access_tokens: bool,
-    mtls_endpoint_aliases: Aliases,
+/// Where clients may prove themselves by certificates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ByCertificate<'a> {
+    /// No certificate counts.
+    Nowhere,
+    /// At the endpoints themselves: a proxy tells of certificates.
+    Here,
+    /// At the same paths behind this URL.
+    At(&'a str),
 }
 
 #[derive(Serialize)]
@@ -133,6 +141,17 @@ struct Aliases {
     token_endpoint: String,
     revocation_endpoint: String,
     introspection_endpoint: String,
+}
+
+impl Aliases {
+    fn at(base: &str) -> Self {
+        let at = |endpoint: Endpoint| format!("{base}{}", endpoint.path());
+        Self {
+            token_endpoint: at(Endpoint::Token),
+            revocation_endpoint: at(Endpoint::Revocation),
+            introspection_endpoint: at(Endpoint::Introspection),
+        }
+    }
 }
 
 const SECRET_METHODS: &[&str] = &["client_secret_basic", "client_secret_post"];
@@ -143,10 +162,8 @@ const CERTIFICATE_METHODS: &[&str] = &["tls_client_auth", "self_signed_tls_clien
 const TOKEN_METHODS: &[&str] = &["Bearer"];
 
 /// The metadata document, compact JSON.
-///
-/// `mtls`: the URL of the listener that asks for certificates, where there is one.
-pub fn document(issuer: &Issuer, mtls: Option<&str>, profile: Profile) -> Vec<u8> {
-    let by_certificate = if mtls.is_some() { CERTIFICATE_METHODS } else { &[] };
+pub fn document(issuer: &Issuer, certificates: ByCertificate<'_>, profile: Profile) -> Vec<u8> {
+    let by_certificate = if certificates == ByCertificate::Nowhere { &[] } else { CERTIFICATE_METHODS };
     // Without secrets there is no unbound token either, and a bound one is no Bearer.
     let (by_secret, by_token) = match profile {
         Profile::Default => (SECRET_METHODS, TOKEN_METHODS),
@@ -167,14 +184,11 @@ pub fn document(issuer: &Issuer, mtls: Option<&str>, profile: Profile) -> Vec<u8
         introspection_endpoint_auth_methods_supported: [client_methods().as_slice(), by_token].concat(),
         introspection_endpoint_auth_signing_alg_values_supported: algorithm::NAMES,
         dpop_signing_alg_values_supported: algorithm::NAMES,
-        mtls: mtls.map(|base| OfMtls {
-            tls_client_certificate_bound_access_tokens: true,
-            mtls_endpoint_aliases: Aliases {
-                token_endpoint: format!("{base}{}", Endpoint::Token.path()),
-                revocation_endpoint: format!("{base}{}", Endpoint::Revocation.path()),
-                introspection_endpoint: format!("{base}{}", Endpoint::Introspection.path()),
-            },
-        }),
+        tls_client_certificate_bound_access_tokens: certificates != ByCertificate::Nowhere,
+        mtls_endpoint_aliases: match certificates {
+            ByCertificate::At(base) => Some(Aliases::at(base)),
+            ByCertificate::Here | ByCertificate::Nowhere => None,
+        },
     };
     // Strings and lists of strings have no serialisation that fails.
     serde_json::to_vec(&document).unwrap_or_default()
@@ -263,7 +277,10 @@ mod tests {
             "introspection_endpoint_auth_signing_alg_values_supported": algorithms,
             "dpop_signing_alg_values_supported": algorithms,
         });
-        assert_eq!(serde_json::from_slice::<Value>(&document(&issuer, None, Profile::Default)).unwrap(), expected);
+        assert_eq!(
+            serde_json::from_slice::<Value>(&document(&issuer, ByCertificate::Nowhere, Profile::Default)).unwrap(),
+            expected
+        );
     }
 
     #[test]
@@ -271,7 +288,8 @@ mod tests {
         let issuer = Issuer::parse("https://h:8443/t1", false).unwrap();
         assert_eq!(issuer.at_port(4446), "https://h:4446/t1");
         let told: Value =
-            serde_json::from_slice(&document(&issuer, Some(&issuer.at_port(4446)), Profile::Default)).unwrap();
+            serde_json::from_slice(&document(&issuer, ByCertificate::At(&issuer.at_port(4446)), Profile::Default))
+                .unwrap();
         assert_eq!(told["token_endpoint"], "https://h:8443/t1/oauth2/token");
         assert_eq!(
             told["mtls_endpoint_aliases"],

@@ -1,6 +1,7 @@
-//! Certificates of clients (RFC 8705): rows X01 to X08, D07, and what becomes of them when what is believed changes.
+//! Certificates of clients (RFC 8705): rows X01 to X09, D07, and what becomes of them when what is believed changes.
 
 mod people;
+mod proxies;
 mod rows;
 
 use std::sync::Arc;

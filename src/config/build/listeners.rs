@@ -3,7 +3,9 @@
 use super::Builder;
 use crate::config::address::ListenAddress;
 use crate::config::options::{AdminOptions, MtlsOptions, PlainHttp, PublicOptions, TlsOptions};
+use crate::http::proxies::{CertificateHeader, Proxies};
 use crate::oauth::metadata::Issuer;
+use crate::oauth::network::NetworkError;
 use crate::oauth::secret::Secret;
 
 /// The shortest token that opens `/admin/`.
@@ -45,7 +47,32 @@ impl Builder<'_> {
             let hint = "give it a certificate in [public.tls]; where a proxy or mesh in front ends TLS say so with public.plain_http = \"any\"";
             self.mistake_with_hint("public.listen", what, hint);
         }
-        PublicOptions { listen, workers: self.number("public.workers"), plain_http, tls }
+        let workers = self.number("public.workers");
+        PublicOptions { listen, workers, plain_http, tls, proxies: self.proxies() }
+    }
+
+    fn proxies(&mut self) -> Proxies {
+        let name = "public.trusted_proxies";
+        let listed = self.text(name).unwrap_or_default().to_owned();
+        let mut networks = Vec::new();
+        for text in listed.split(',').map(str::trim).filter(|text| !text.is_empty()) {
+            match text.parse() {
+                Ok(network) => networks.push(network),
+                Err(NetworkError(why)) => {
+                    self.mistake_with_hint(
+                        name,
+                        format!("`{text}` is {why}"),
+                        "write as in \"10.0.0.0/8\" or \"192.0.2.7\"",
+                    );
+                }
+            }
+        }
+        let certificate = match self.text("public.client_certificate_header") {
+            Some("client-cert") => CertificateHeader::ClientCert,
+            Some("xfcc") => CertificateHeader::Xfcc,
+            _ => CertificateHeader::None,
+        };
+        Proxies { networks, certificate }
     }
 
     /// Certificate and key of a listener: both or none.
@@ -65,8 +92,11 @@ impl Builder<'_> {
     pub(super) fn mtls(&mut self, public: &PublicOptions) -> Option<MtlsOptions> {
         let own = self.listener_tls("mtls.certificate_file", "mtls.private_key_file");
         if self.text("mtls.listen").is_none() {
+            // A proxy may tell of certificates where no listener of ours asks for them.
+            let by_proxy = public.proxies.certificate != CertificateHeader::None;
             let used = ["mtls.client_ca_file", "mtls.certificate_file", "mtls.url"];
-            if let Some(unused) = used.into_iter().find(|path| self.settings.get(path).is_some()) {
+            let is_unused = |path: &&str| self.settings.get(path).is_some() && !(by_proxy && *path == used[0]);
+            if let Some(unused) = used.into_iter().find(is_unused) {
                 self.warn(unused, "is not used: there is no mtls.listen");
             }
             return None;
@@ -80,8 +110,7 @@ impl Builder<'_> {
             self.mistake_with_hint("mtls.listen", "needs a certificate: it speaks TLS alone", hint);
             return None;
         };
-        let client_ca_file = self.path("mtls.client_ca_file");
-        Some(MtlsOptions { listen, client_ca_file, tls, shows_its_own, url: self.mtls_url() })
+        Some(MtlsOptions { listen, tls, shows_its_own, url: self.mtls_url() })
     }
 
     /// As an issuer is written: clients put the paths of the endpoints behind it.

@@ -37,6 +37,18 @@ pub(crate) static KEYS: &[Key] = &[
         "Where HTTP without TLS may be listened for; any: a proxy or mesh in front ends TLS.",
     ),
     key(
+        "public.trusted_proxies",
+        Kind::List,
+        Preset::Text(""),
+        "Networks of proxies in front, whose forwarded addresses and certificates are believed; who comes by a unix socket always is.",
+    ),
+    key(
+        "public.client_certificate_header",
+        Kind::Choice(&["none", "client-cert", "xfcc"]),
+        Preset::Text("none"),
+        "The header field in which they tell a client's certificate: none is read, that of RFC 9440, or X-Forwarded-Client-Cert.",
+    ),
+    key(
         "public.tls.certificate_file",
         Kind::Path,
         Preset::Absent,

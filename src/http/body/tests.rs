@@ -37,7 +37,7 @@ async fn read(headers: &[(&'static str, &'static str)], pieces: &[&'static str])
     let (parts, body) = request.into_parts();
     let head = Head::of(&parts);
     let peer = PeerIdentity::default();
-    let asked = read_form(&head, body, LIMITS, &peer, &activity, Instant::now()).await;
+    let asked = read_form(&head, body, LIMITS, &peer, &Proxies::default(), &activity, Instant::now()).await;
     (asked.map(|asked| String::from_utf8(asked.body.to_vec()).unwrap()), activity.order())
 }
 

@@ -42,8 +42,8 @@ pub(super) fn presented(
     form: &Form<'_>,
 ) -> Result<PresentedCredentials, ProtocolError> {
     let presented = PresentedCredentials::parse(endpoint, asked.head.authorization.iter(), form)?;
-    let (PresentedCredentials::Unproven(Unproven::Missing), Some(certificate), Some(mtls)) =
-        (&presented, asked.certificate, &services.shared.mtls)
+    let (PresentedCredentials::Unproven(Unproven::Missing), Some(certificate), Some(authorities)) =
+        (&presented, &asked.certificate, &services.shared.authorities)
     else {
         return Ok(presented);
     };
@@ -52,7 +52,7 @@ pub(super) fn presented(
     Ok(PresentedCredentials::Certificate(Box::new(PresentedCertificate {
         client_id: client_id.into(),
         der: certificate.der.clone(),
-        is_trusted: certificate.is_trusted_by(&mtls.authorities.load_full(), services.now()),
+        is_trusted: certificate.is_trusted_by(&authorities.load_full(), services.now()),
     })))
 }
 

@@ -7,7 +7,7 @@ use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, I
 use ring::digest::{SHA256, digest};
 
 use crate::http::reply::{self, Reply};
-use crate::oauth::metadata::{self, Issuer};
+use crate::oauth::metadata::{self, ByCertificate, Issuer};
 use crate::oauth::profile::Profile;
 
 const KEPT: HeaderValue = HeaderValue::from_static("public, max-age=300");
@@ -23,8 +23,8 @@ pub(crate) struct Metadata {
 }
 
 impl Metadata {
-    pub(crate) fn of(issuer: &Issuer, mtls: Option<&str>, profile: Profile) -> Self {
-        let document = metadata::document(issuer, mtls, profile);
+    pub(crate) fn of(issuer: &Issuer, by_certificate: ByCertificate<'_>, profile: Profile) -> Self {
+        let document = metadata::document(issuer, by_certificate, profile);
         let digest = digest(&SHA256, &document);
         let tag = format!("\"{}\"", BASE64URL_NOPAD.encode(&digest.as_ref()[..TAG_BYTES]));
         // Base64url in quotes is always a field value.
@@ -56,7 +56,11 @@ mod tests {
 
     #[test]
     fn m09_a_known_tag_is_not_sent_again() {
-        let metadata = Metadata::of(&Issuer::parse("https://as.example", false).unwrap(), None, Profile::Default);
+        let metadata = Metadata::of(
+            &Issuer::parse("https://as.example", false).unwrap(),
+            ByCertificate::Nowhere,
+            Profile::Default,
+        );
         let tag = metadata.tag.to_str().unwrap().to_string();
         let ask = |given: &str| {
             let mut headers = HeaderMap::new();

@@ -39,10 +39,10 @@ pub(super) fn certificate(
 ) -> Result<Option<[u8; 32]>, Failure> {
     if !client.registration().certificate_bound_access_tokens {
         // Where every token is bound, whatever can bind one does.
-        let may = asked.certificate.filter(|_| services.shared.profile == Profile::Bcp);
+        let may = asked.certificate.as_ref().filter(|_| services.shared.profile == Profile::Bcp);
         return Ok(may.map(|certificate| certificate.thumbprint));
     }
-    let certificate = asked.certificate.ok_or(NO_CERTIFICATE)?;
+    let certificate = asked.certificate.as_ref().ok_or(NO_CERTIFICATE)?;
     Ok(Some(certificate.thumbprint))
 }
 
