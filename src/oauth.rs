@@ -30,3 +30,4 @@ pub mod time;
 pub mod token;
 pub mod token_request;
 pub mod token_response;
+pub mod workload;

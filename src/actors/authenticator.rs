@@ -4,6 +4,7 @@
 //! metrics and logs alone. Assertions are judged by what they say before any signature is verified, so there the time tells who is
 //! registered.
 
+mod by_key;
 mod coarse_time;
 
 use std::sync::Arc;
@@ -20,9 +21,9 @@ use crate::clock::Clock;
 use crate::failpoint::{self, FailPoint};
 use crate::oauth::client::{AuthMethod, Client, ClientId, Clients};
 use crate::oauth::client_assertion::{AssertionFault, Audiences};
-use crate::oauth::client_certificate::{CertificateFault, PresentedCertificate};
+use crate::oauth::client_certificate::CertificateFault;
 use crate::oauth::client_secret::Matches;
-use crate::oauth::credentials::{PresentedAssertion, PresentedCredentials, PresentedMethod, SecretReading, Unproven};
+use crate::oauth::credentials::{PresentedCredentials, PresentedMethod, SecretReading, Unproven};
 use crate::oauth::profile::Profile;
 use crate::oauth::replay::SingleUse;
 use crate::oauth::source::Source;
@@ -293,68 +294,6 @@ impl Judge<'_> {
         };
         self.clients.even_out(known);
         refused(reason, Some(client.id().clone()))
-    }
-
-    /// Rows X01 to X04 and A14.
-    fn judge_certificate(&self, presented: &PresentedCertificate) -> Authentication {
-        let Some(client) = self.clients.get(&presented.client_id) else {
-            return refused(RefusalReason::UnknownClient, None);
-        };
-        let registration = client.registration();
-        let fault = match registration.auth_method {
-            AuthMethod::TlsClientAuth if !presented.is_trusted => Some(CertificateFault::Untrusted),
-            AuthMethod::TlsClientAuth => {
-                let subject = registration.certificate_subject.as_ref();
-                let is_its = subject.is_some_and(|subject| subject.is_of(&presented.der));
-                (!is_its).then_some(CertificateFault::Subject)
-            }
-            // "the certificate chain of the client's certificate is not validated by the server" (RFC 8705 section 2.2).
-            AuthMethod::SelfSignedTlsClientAuth => {
-                let is_its = registration.certificates.iter().any(|known| known.as_slice() == presented.der.as_ref());
-                (!is_its).then_some(CertificateFault::Unknown)
-            }
-            AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost | AuthMethod::PrivateKeyJwt => {
-                return refused(RefusalReason::MethodNotRegistered, Some(client.id().clone()));
-            }
-        };
-        match fault {
-            Some(fault) => refused(RefusalReason::Certificate(fault), Some(client.id().clone())),
-            None if registration.disabled => refused(RefusalReason::ClientDisabled, Some(client.id().clone())),
-            None => Authentication::Proven(client.clone()),
-        }
-    }
-
-    /// Rows W03 to W12 and A14. The signature comes after all that is cheap.
-    fn judge_assertion(&self, presented: &PresentedAssertion) -> Authentication {
-        let assertion = match &presented.assertion {
-            Ok(assertion) => assertion,
-            Err(fault) => return refused(RefusalReason::Assertion(*fault), None),
-        };
-        let Some(subject) = assertion.subject() else {
-            return refused(RefusalReason::Assertion(AssertionFault::Claims), None);
-        };
-        if presented.client_id.as_deref().is_some_and(|client_id| client_id != subject) {
-            return refused(RefusalReason::OtherClient, None);
-        }
-        let Some(client) = self.clients.get(subject) else {
-            return refused(RefusalReason::UnknownClient, None);
-        };
-        let registration = client.registration();
-        let judge = || {
-            let fault = RefusalReason::Assertion;
-            let now = Timestamp::from_unix_millis(self.options.clock.unix_millis());
-            let single_use =
-                assertion.check(subject, &self.options.audiences, presented.sent_to, now).map_err(fault)?;
-            if registration.auth_method != AuthMethod::PrivateKeyJwt {
-                return Err(RefusalReason::MethodNotRegistered);
-            }
-            assertion.verify(&registration.keys).map_err(fault)?;
-            if registration.disabled { Err(RefusalReason::ClientDisabled) } else { Ok(single_use) }
-        };
-        match judge() {
-            Ok(single_use) => Authentication::ProvenOnce(client.clone(), single_use),
-            Err(reason) => refused(reason, Some(client.id().clone())),
-        }
     }
 }
 

@@ -10,10 +10,12 @@ mod members;
 mod registration;
 mod secrets;
 mod source;
+mod workloads;
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
+use toml::Spanned;
 use toml::de::DeValue;
 
 pub use self::source::{ClientsDiff, ClientsRead, ClientsSource};
@@ -21,6 +23,7 @@ pub use self::source::{ClientsDiff, ClientsRead, ClientsSource};
 #[cfg(test)]
 pub(crate) use self::members::MEMBERS;
 use self::members::Members;
+use self::workloads::ReadIssuer;
 use super::document::Document;
 use super::hint::closest;
 use super::mistake::{Mistake, Origin, Warning};
@@ -42,6 +45,7 @@ pub(crate) struct ReadClient {
 #[derive(Debug, Default)]
 pub(crate) struct ReadFile {
     pub(crate) clients: Vec<ReadClient>,
+    pub(crate) issuers: Vec<ReadIssuer>,
     pub(crate) mistakes: Vec<Mistake>,
     /// The files that its clients' secrets stand in.
     pub(crate) secret_files: BTreeSet<PathBuf>,
@@ -75,6 +79,10 @@ fn read_document(document: &Document, ttl_seconds_max: u32) -> ReadFile {
     for (name, value) in tree.get_ref() {
         let tables = match (name.get_ref().as_ref(), value.get_ref()) {
             ("client", DeValue::Array(tables)) => tables,
+            ("trusted_issuer", DeValue::Array(tables)) => {
+                tables.iter().for_each(|table| read_issuer(document, table, &mut file));
+                continue;
+            }
             ("client", _) => {
                 let mistake = Mistake::new(document.origin(&name.span()), "each client is a table of its own");
                 file.mistakes.push(mistake.hint("write [[client]] with two brackets"));
@@ -82,8 +90,8 @@ fn read_document(document: &Document, ttl_seconds_max: u32) -> ReadFile {
             }
             (other, _) => {
                 let what = format!("there is no `{other}` in a clients file");
-                let meant = closest(other, ["client"]).map(|_| "[[client]]");
-                file.mistakes.push(Mistake::new(document.origin(&name.span()), what).did_you_mean(meant));
+                let meant = closest(other, ["client", "trusted_issuer"]).map(|name| format!("[[{name}]]"));
+                file.mistakes.push(Mistake::new(document.origin(&name.span()), what).did_you_mean(meant.as_deref()));
                 continue;
             }
         };
@@ -103,6 +111,23 @@ fn read_document(document: &Document, ttl_seconds_max: u32) -> ReadFile {
     }
     file.mistakes.sort();
     file
+}
+
+fn read_issuer<'a>(document: &'a Document, table: &'a Spanned<DeValue<'a>>, file: &mut ReadFile) {
+    let what = "a trusted issuer";
+    let members = Members::of_other(document, table, what, &workloads::ISSUER_MEMBERS, &mut file.mistakes);
+    let Some(members) = members else { return };
+    let (issuer, keys) = workloads::issuer(&members);
+    file.secret_files.extend(keys.files);
+    file.mistakes.extend(members.into_mistakes());
+    let Some(read) = issuer else { return };
+    match file.issuers.iter().find(|known| known.issuer.issuer == read.issuer.issuer) {
+        Some(first) => {
+            let what = format!("this issuer is trusted twice: first at {}", first.origin);
+            file.mistakes.push(Mistake::new(read.origin, what));
+        }
+        None => file.issuers.push(read),
+    }
 }
 
 /// The mistake of a client that is registered a second time.

@@ -16,6 +16,7 @@ use super::scope::Scope;
 use super::secret::SecretHash;
 use super::time::{Lifetime, Timestamp};
 use super::token_request::TokenRequest;
+use super::workload::{TrustedIssuer, Workload, Workloads};
 
 /// Targets (`resource` and `audience`) in one request (R04).
 const TARGETS_MAX: usize = 16;
@@ -113,6 +114,8 @@ pub struct Registration {
     pub client_credentials: bool,
     /// Whose tokens it may introspect.
     pub introspection: IntrospectionRight,
+    /// Which tokens of trusted issuers prove it.
+    pub workloads: Vec<Workload>,
     /// `dpop_bound_access_tokens` (RFC 9449 section 5.2): whether it gets no token that is not bound to a key.
     pub dpop_bound_access_tokens: bool,
 }
@@ -132,6 +135,7 @@ pub struct Clients {
     nobody: Arc<Client>,
     /// One of them, whichever.
     somebody: Option<ClientId>,
+    workloads: Workloads<Arc<Client>>,
 }
 
 impl Client {
@@ -282,6 +286,7 @@ impl Registration {
             disabled: false,
             client_credentials: true,
             introspection: IntrospectionRight::default(),
+            workloads: Vec::new(),
             dpop_bound_access_tokens: false,
         }
     }
@@ -315,7 +320,25 @@ impl Clients {
     pub fn new(clients: impl IntoIterator<Item = Client>) -> Self {
         let by_id: HashMap<_, _> = clients.into_iter().map(|client| (client.id().clone(), Arc::new(client))).collect();
         let somebody = by_id.keys().next().cloned();
-        Self { by_id, nobody: Arc::new(Client::nobody()), somebody }
+        Self { by_id, nobody: Arc::new(Client::nobody()), somebody, workloads: Workloads::default() }
+    }
+
+    /// The same, some of whom are proven by tokens of these.
+    pub fn with_issuers(mut self, issuers: Vec<TrustedIssuer>) -> Self {
+        // In the order of their ids: where two claim one token, it is always the same who gets it.
+        let mut clients: Vec<&Arc<Client>> = self.by_id.values().collect();
+        clients.sort_by(|a, b| a.id().cmp(b.id()));
+        let mut proven = Vec::new();
+        for client in clients {
+            proven.extend(client.registration.workloads.iter().map(|workload| (workload, Arc::clone(client))));
+        }
+        self.workloads = Workloads::new(issuers, proven);
+        self
+    }
+
+    /// Whose tokens prove whom.
+    pub fn workloads(&self) -> &Workloads<Arc<Client>> {
+        &self.workloads
     }
 
     /// Who stands in where no client of an id is registered, so that looking costs the same. It is not among the others and proves nothing.

@@ -11,6 +11,7 @@ use super::metadata::Issuer;
 use super::profile::Profile;
 use super::replay::{JTI_BYTES_MAX, SKEW_SECONDS, SingleUse};
 use super::time::Timestamp;
+use super::workload::Rules;
 
 /// `client_assertion_type` of a JWT.
 pub const TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -126,6 +127,30 @@ impl ClientAssertion {
         }
         let made_at = check_times(claims, now, LIFETIME_MAX_SECONDS)?;
         Ok(SingleUse::of_assertion(client_id, jti, made_at))
+    }
+
+    /// Who it says that it is made by.
+    pub fn issuer(&self) -> Option<&str> {
+        self.claims.iss.as_deref()
+    }
+
+    /// Judges a token that a trusted issuer made for a workload (row W15), all but the signature: whom it proves. It is good again until
+    /// its `exp`: nobody who only carries it could have another made for each request.
+    ///
+    /// # Errors
+    /// [`AssertionFault`].
+    pub fn check_of_workload<'a, T>(
+        &self,
+        rules: &Rules<'a, T>,
+        audiences: &Audiences,
+        now: Timestamp,
+    ) -> Result<Option<&'a T>, AssertionFault> {
+        let subject = self.claims.sub.as_deref().ok_or(AssertionFault::Claims)?;
+        if self.claims.aud != [audiences.issuer.as_str()] {
+            return Err(AssertionFault::Audience);
+        }
+        check_times(&self.claims, now, rules.issuer().max_lifetime_seconds)?;
+        Ok(rules.proven(subject, &self.jws.payload))
     }
 
     /// Judges the signature.

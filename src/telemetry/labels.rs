@@ -100,7 +100,7 @@ label! {
 label! {
     /// How a client presented its proof.
     AuthMethod, "auth_method", {
-        Basic = "client_secret_basic", Post = "client_secret_post", PrivateKeyJwt = "private_key_jwt",
+        Basic = "client_secret_basic", Post = "client_secret_post", PrivateKeyJwt = "private_key_jwt", WorkloadIdentity = "workload_identity",
         TlsClientAuth = "tls_client_auth", SelfSignedTlsClientAuth = "self_signed_tls_client_auth", Bearer = "bearer", None = "none",
     }
 }

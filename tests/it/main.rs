@@ -42,3 +42,4 @@ mod stores;
 mod tls;
 mod torture;
 mod unique;
+mod workload;

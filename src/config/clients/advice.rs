@@ -6,9 +6,13 @@ use super::ReadClient;
 use crate::config::hint::closest;
 use crate::config::mistake::Warning;
 use crate::oauth::client::IntrospectionRight;
+use crate::oauth::workload::{TrustedIssuer, Workload};
 
 /// Everything doubtful about a set of clients.
-pub(super) fn advise<'a>(clients: impl Iterator<Item = &'a ReadClient> + Clone) -> Vec<Warning> {
+pub(super) fn advise<'a>(
+    clients: impl Iterator<Item = &'a ReadClient> + Clone,
+    issuers: &[TrustedIssuer],
+) -> Vec<Warning> {
     let audiences: BTreeSet<&str> =
         clients.clone().flat_map(|client| client.registration.audience.iter().map(String::as_str)).collect();
     let mut warnings = Vec::new();
@@ -17,6 +21,7 @@ pub(super) fn advise<'a>(clients: impl Iterator<Item = &'a ReadClient> + Clone) 
         warnings.extend(without_audience(client));
         warnings.extend(unknown_audiences(client, &audiences));
         warnings.extend(without_secret(client));
+        warnings.extend(untrusted_issuers(client, issuers));
     }
     warnings.sort();
     warnings
@@ -52,12 +57,30 @@ fn unknown_audiences(client: &ReadClient, known: &BTreeSet<&str>) -> Vec<Warning
     strangers.map(warning).collect()
 }
 
+fn untrusted_issuers(client: &ReadClient, issuers: &[TrustedIssuer]) -> Vec<Warning> {
+    let names = || issuers.iter().map(|issuer| issuer.issuer.as_str());
+    let workloads = client.registration.workloads.iter();
+    let strangers = workloads.filter(|workload| names().all(|name| name != workload.issuer));
+    let warning = |workload: &Workload| {
+        let mut what = format!(
+            "client `{}` is proven by tokens of `{}`, which is no [[trusted_issuer]]",
+            client.registration.client_id, workload.issuer
+        );
+        if let Some(meant) = closest(&workload.issuer, names()) {
+            what.push_str(&format!("; did you mean `{meant}`?"));
+        }
+        Warning::new(client.origin.clone(), what)
+    };
+    strangers.map(warning).collect()
+}
+
 fn without_secret(client: &ReadClient) -> Option<Warning> {
     let registration = &client.registration;
     let what = format!("client `{}` has no secret and can never prove who it is", registration.client_id);
     let nothing = registration.secrets.is_empty()
         && registration.keys.is_empty()
         && registration.certificate_subject.is_none()
-        && registration.certificates.is_empty();
+        && registration.certificates.is_empty()
+        && registration.workloads.is_empty();
     (nothing && !registration.disabled).then(|| Warning::new(client.origin.clone(), what))
 }

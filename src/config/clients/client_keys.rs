@@ -59,6 +59,16 @@ pub(super) fn read(members: &Members<'_>, auth_method: AuthMethod) -> ClientKeys
     read
 }
 
+/// Reads `jwks` or `jwks_file` of a trusted issuer, which must have one.
+pub(super) fn of_issuer(members: &Members<'_>) -> ClientKeys {
+    if !members.has("jwks") && !members.has("jwks_file") {
+        let mistake = Mistake::new(members.origin.clone(), "a trusted issuer without keys");
+        members.push(mistake.hint("give it `jwks_file`, a file with its JWK set, or `jwks`"));
+        return ClientKeys::default();
+    }
+    read(members, AuthMethod::PrivateKeyJwt)
+}
+
 impl ClientKeys {
     fn take(
         &mut self,

@@ -16,7 +16,7 @@ use crate::oauth::introspection::RESERVED_CLAIMS;
 use crate::oauth::time::Timestamp;
 
 /// The members of this release.
-pub(crate) const MEMBERS: [&str; 28] = [
+pub(crate) const MEMBERS: [&str; 29] = [
     "client_id",
     "client_name",
     "client_secret_hash",
@@ -44,6 +44,7 @@ pub(crate) const MEMBERS: [&str; 28] = [
     "strict_auth_method",
     "grant_types",
     "introspection",
+    "workloads",
     "dpop_bound_access_tokens",
 ];
 
@@ -81,6 +82,27 @@ impl<'a> Members<'a> {
             } else {
                 Mistake::new(place, format!("a client has no `{text}`")).did_you_mean(closest(text, MEMBERS))
             });
+        }
+        Some(Self { document, table, origin, mistakes: RefCell::default() })
+    }
+
+    /// Takes a table of another kind, which is `what`.
+    pub(super) fn of_other(
+        document: &'a Document,
+        value: &'a Spanned<DeValue<'a>>,
+        what: &str,
+        known: &[&str],
+        mistakes: &mut Vec<Mistake>,
+    ) -> Option<Self> {
+        let origin = document.origin(&value.span());
+        let DeValue::Table(table) = value.get_ref() else {
+            mistakes.push(Mistake::new(origin, format!("{what} is a table")));
+            return None;
+        };
+        for name in table.keys().filter(|name| !known.contains(&name.get_ref().as_ref())) {
+            let (text, place) = (name.get_ref().as_ref(), document.origin(&name.span()));
+            let mistake = Mistake::new(place, format!("{what} has no `{text}`"));
+            mistakes.push(mistake.did_you_mean(closest(text, known.iter().copied())));
         }
         Some(Self { document, table, origin, mistakes: RefCell::default() })
     }

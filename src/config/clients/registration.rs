@@ -4,6 +4,7 @@ use super::client_certificates;
 use super::client_keys;
 use super::members::{Members, Placed};
 use super::secrets::{self, Secrets};
+use super::workloads;
 use super::{ReadClient, ReadFile};
 use crate::config::mistake::Mistake;
 use crate::oauth::client::{AuthMethod, ClientId, IntrospectionRight, Registration};
@@ -18,8 +19,12 @@ pub(super) fn read(members: Members<'_>, ttl_seconds_max: u32, file: &mut ReadFi
     let id = client_id(&members);
     let auth_method = auth_method(&members);
     let keys = client_keys::read(&members, auth_method);
+    let workloads = workloads::of_client(&members);
     let certificate_subject = client_certificates::subject(&members, auth_method);
     match auth_method {
+        // Whom others prove needs no secret, and may have one.
+        AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost
+            if !workloads.is_empty() && !secrets::has_any(&members) => {}
         AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost => secrets.read(&members),
         AuthMethod::PrivateKeyJwt | AuthMethod::TlsClientAuth | AuthMethod::SelfSignedTlsClientAuth => {
             secrets::refuse(&members, auth_method);
@@ -55,6 +60,7 @@ pub(super) fn read(members: Members<'_>, ttl_seconds_max: u32, file: &mut ReadFi
         disabled: members.flag("disabled"),
         client_credentials: grants_client_credentials(&members),
         introspection: introspection(&members),
+        workloads,
         dpop_bound_access_tokens: members.flag("dpop_bound_access_tokens"),
     };
     let introspection_origin = members.place_of("introspection");

@@ -28,7 +28,7 @@ pub(super) struct Secrets {
 impl Secrets {
     pub(super) fn read(&mut self, members: &Members<'_>) {
         let client = members.peek("client_id").map(|id| format!(" `{id}`")).unwrap_or_default();
-        if !HOLDERS.iter().any(|name| members.has_or_nearly(name)) {
+        if !has_any(members) {
             let what = format!("client{client} has no secret to prove who it is");
             let mistake = Mistake::new(members.origin.clone(), what);
             members.push(mistake.hint("give it `client_secret_hash`; `jeton client hash --generate` makes one"));
@@ -127,6 +127,11 @@ impl Secrets {
             self.all.push(secret);
         }
     }
+}
+
+/// Whether a member is there that may hold one.
+pub(super) fn has_any(members: &Members<'_>) -> bool {
+    HOLDERS.iter().any(|name| members.has_or_nearly(name))
 }
 
 /// A client that proves who it is by something else has no secret.

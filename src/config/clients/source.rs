@@ -5,10 +5,12 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
+use super::workloads::ReadIssuer;
 use super::{ReadClient, ReadFile, advice, read_file, twice};
 use crate::config::mistake::{Mistake, Origin, Warning};
 use crate::config::watched::files_of;
 use crate::oauth::client::{Client, ClientId, Clients, Registration};
+use crate::oauth::workload::TrustedIssuer;
 
 /// A clients file or folder with the clients last read from it.
 #[derive(Debug)]
@@ -17,7 +19,7 @@ pub struct ClientsSource {
     ttl_seconds_max: u32,
     demo: Vec<Registration>,
     may_be_missing: bool,
-    good: BTreeMap<PathBuf, Vec<ReadClient>>,
+    good: BTreeMap<PathBuf, Good>,
     registered: HashMap<ClientId, Registration>,
     secret_files: BTreeSet<PathBuf>,
 }
@@ -135,21 +137,25 @@ impl ClientsSource {
                 seen.get(id).map(|first| twice(id, first, client.origin.clone()))
             });
             mistakes.extend(again);
-            let clients =
-                if mistakes.is_empty() { file.clients } else { self.good.get(&path).cloned().unwrap_or_default() };
+            let Good { clients, issuers } = match mistakes.is_empty() {
+                true => Good { clients: file.clients, issuers: file.issuers },
+                false => self.good.get(&path).cloned().unwrap_or_default(),
+            };
             let clients: Vec<ReadClient> =
                 clients.into_iter().filter(|client| !seen.contains_key(&client.registration.client_id)).collect();
             seen.extend(clients.iter().map(|client| (client.registration.client_id.clone(), client.origin.clone())));
             sifted.mistakes.extend(mistakes);
-            sifted.good.insert(path, clients);
+            sifted.good.insert(path, Good { clients, issuers });
         }
         sifted
     }
 
     fn take(&mut self, sifted: Sifted) -> ClientsRead {
         self.good = sifted.good;
-        let mut warnings = advice::advise(self.good.values().flatten());
-        let files = self.good.values().flatten().map(|client| client.registration.clone());
+        let issuers: Vec<TrustedIssuer> =
+            self.good.values().flat_map(|good| &good.issuers).map(|read| read.issuer.clone()).collect();
+        let mut warnings = advice::advise(self.good.values().flat_map(|good| &good.clients), &issuers);
+        let files = self.good.values().flat_map(|good| &good.clients).map(|client| client.registration.clone());
         let mut registered: HashMap<ClientId, Registration> = files.map(|one| (one.client_id.clone(), one)).collect();
         for demo in &self.demo {
             if registered.contains_key(&demo.client_id) {
@@ -163,15 +169,22 @@ impl ClientsSource {
             warnings.push(Warning::new(Origin::File(self.path.clone()), "holds no client: nobody can ask for a token"));
         }
         let diff = diff(&self.registered, &registered);
-        let clients = Clients::new(registered.values().cloned().map(Client::new));
+        let clients = Clients::new(registered.values().cloned().map(Client::new)).with_issuers(issuers);
         self.registered = registered;
         ClientsRead { clients, warnings, mistakes: sifted.mistakes, diff }
     }
 }
 
+/// What a file held when it was good.
+#[derive(Clone, Debug, Default)]
+struct Good {
+    clients: Vec<ReadClient>,
+    issuers: Vec<ReadIssuer>,
+}
+
 #[derive(Default)]
 struct Sifted {
-    good: BTreeMap<PathBuf, Vec<ReadClient>>,
+    good: BTreeMap<PathBuf, Good>,
     mistakes: Vec<Mistake>,
 }
 

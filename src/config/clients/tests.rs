@@ -278,7 +278,7 @@ fn a_client_that_signs_has_keys_and_no_secret() {
     assert!(read.mistakes.is_empty(), "{:?}", read.mistakes);
     let registration = &read.clients[0].registration;
     assert_eq!((registration.auth_method, registration.keys.len()), (AuthMethod::PrivateKeyJwt, 1));
-    assert!(advice::advise(read.clients.iter()).iter().all(|warning| !warning.to_string().contains("secret")));
+    assert!(advice::advise(read.clients.iter(), &[]).iter().all(|warning| !warning.to_string().contains("secret")));
 
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.jwks");

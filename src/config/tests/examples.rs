@@ -99,14 +99,17 @@ fn the_example_of_clients_is_accepted_and_shows_every_member() {
     let at = |name: &str| folder.path().join(name);
     std::fs::write(at("as-it-stands.toml"), CLIENTS).unwrap();
     let read = clients::ClientsSource::open(&at("as-it-stands.toml"), 86_400, Vec::new()).unwrap().1;
-    assert_eq!((read.clients.len(), read.warnings.as_slice()), (4, &[][..]));
+    assert_eq!((read.clients.len(), read.warnings.as_slice()), (5, &[][..]));
 
     std::fs::write(at("orders-api-secret"), "some-secret\n").unwrap();
     std::fs::write(at("reporting-worker.jwks"), JWKS).unwrap();
+    std::fs::write(at("cluster.jwks"), JWKS).unwrap();
     // Of two ways to say one thing a client has one: the second stands in a client of its own.
     let all = uncommented(CLIENTS);
     let signs = "[[client]]\nclient_id = \"signs\"\ntoken_endpoint_auth_method = \"private_key_jwt\"\njwks_file = ";
     let mut all = all.replacen("jwks_file = ", signs, 1);
+    let second = "[[trusted_issuer]]\nissuer = \"https://other.example\"\njwks_file = \"cluster.jwks\"";
+    all = all.replacen("jwks_file = \"cluster.jwks\"", second, 1);
     for name in ["dns", "uri", "ip", "email"] {
         let member = format!("tls_client_auth_san_{name} = ");
         let shows =

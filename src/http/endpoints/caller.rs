@@ -63,12 +63,15 @@ pub(super) async fn authenticate(
     presented: PresentedCredentials,
     notes: &mut Notes,
 ) -> Result<Caller, Failure> {
-    let method = method(&presented);
+    let mut method = method(&presented);
     let judged = match services.authenticator.authenticate(asked.by, presented, source(asked)).await {
         Ok(Authentication::ProvenOnce(client, single_use)) => {
             services.notary.note(asked.by, single_use).await.map(|claimed| judge_use(client, claimed))
         }
-        Ok(Authentication::Proven(client)) => Ok(Ok(client)),
+        Ok(Authentication::Proven(client)) => {
+            method = method_of(&client, method);
+            Ok(Ok(client))
+        }
         Ok(Authentication::Refused(refusal)) => Ok(Err(refusal)),
         Err(error) => Err(error),
     };
@@ -82,12 +85,15 @@ pub(super) async fn authenticate_for_revocation(
     presented: PresentedCredentials,
     notes: &mut Notes,
 ) -> Result<Caller, Failure> {
-    let method = method(&presented);
+    let mut method = method(&presented);
     let judged = match services.authenticator.authenticate_for_revocation(asked.by, presented, source(asked)).await {
         Ok(Authentication::ProvenOnce(client, single_use)) => {
             services.notary.note_for_revocation(asked.by, single_use).await.map(|claimed| judge_use(client, claimed))
         }
-        Ok(Authentication::Proven(client)) => Ok(Ok(client)),
+        Ok(Authentication::Proven(client)) => {
+            method = method_of(&client, method);
+            Ok(Ok(client))
+        }
         Ok(Authentication::Refused(refusal)) => Ok(Err(refusal)),
         Err(error) => Err(error),
     };
@@ -120,13 +126,13 @@ fn method(presented: &PresentedCredentials) -> AuthMethod {
     }
 }
 
-/// Which of the two methods a certificate was, the client's registration says.
+/// By what a client was proven that has nothing left to be asked: which of two methods a certificate was says its registration, and an
+/// assertion of its own would be good once.
 fn method_of(client: &Client, presented: AuthMethod) -> AuthMethod {
-    match client.registration().auth_method {
-        client::AuthMethod::SelfSignedTlsClientAuth if presented == AuthMethod::TlsClientAuth => {
-            AuthMethod::SelfSignedTlsClientAuth
-        }
-        _ => presented,
+    match (presented, client.registration().auth_method) {
+        (AuthMethod::TlsClientAuth, client::AuthMethod::SelfSignedTlsClientAuth) => AuthMethod::SelfSignedTlsClientAuth,
+        (AuthMethod::PrivateKeyJwt, _) => AuthMethod::WorkloadIdentity,
+        (presented, _) => presented,
     }
 }
 
@@ -139,7 +145,6 @@ fn conclude(
 ) -> Result<Caller, Failure> {
     match judged {
         Ok(Ok(client)) => {
-            let method = method_of(&client, method);
             count(services, method, AuthOutcome::Success);
             notes.client(client.id());
             Ok(Caller { client, method })

@@ -1,0 +1,102 @@
+//! Who proves itself by a key of its own, or by the token of somebody whom the service trusts: certificates, assertions, workloads.
+
+use std::sync::Arc;
+
+use super::{Authentication, Judge, RefusalReason, refused};
+use crate::oauth::client::{AuthMethod, Client};
+use crate::oauth::client_assertion::{AssertionFault, ClientAssertion};
+use crate::oauth::client_certificate::{CertificateFault, PresentedCertificate};
+use crate::oauth::credentials::PresentedAssertion;
+use crate::oauth::time::Timestamp;
+use crate::oauth::workload::Rules;
+
+impl Judge<'_> {
+    /// Row W15.
+    fn judge_workload(
+        &self,
+        presented: &PresentedAssertion,
+        assertion: &ClientAssertion,
+        rules: &Rules<'_, Arc<Client>>,
+    ) -> Authentication {
+        let now = Timestamp::from_unix_millis(self.options.clock.unix_millis());
+        let client = match assertion.check_of_workload(rules, &self.options.audiences, now) {
+            Ok(Some(client)) => client,
+            Ok(None) => return refused(RefusalReason::UnknownClient, None),
+            Err(fault) => return refused(RefusalReason::Assertion(fault), None),
+        };
+        if presented.client_id.as_deref().is_some_and(|client_id| client_id != client.id().as_str()) {
+            return refused(RefusalReason::OtherClient, None);
+        }
+        let id = || Some(client.id().clone());
+        match assertion.verify(&rules.issuer().keys) {
+            Err(fault) => refused(RefusalReason::Assertion(fault), id()),
+            Ok(()) if client.registration().disabled => refused(RefusalReason::ClientDisabled, id()),
+            Ok(()) => Authentication::Proven(client.clone()),
+        }
+    }
+
+    /// Rows X01 to X04 and A14.
+    pub(super) fn judge_certificate(&self, presented: &PresentedCertificate) -> Authentication {
+        let Some(client) = self.clients.get(&presented.client_id) else {
+            return refused(RefusalReason::UnknownClient, None);
+        };
+        let registration = client.registration();
+        let fault = match registration.auth_method {
+            AuthMethod::TlsClientAuth if !presented.is_trusted => Some(CertificateFault::Untrusted),
+            AuthMethod::TlsClientAuth => {
+                let subject = registration.certificate_subject.as_ref();
+                let is_its = subject.is_some_and(|subject| subject.is_of(&presented.der));
+                (!is_its).then_some(CertificateFault::Subject)
+            }
+            // "the certificate chain of the client's certificate is not validated by the server" (RFC 8705 section 2.2).
+            AuthMethod::SelfSignedTlsClientAuth => {
+                let is_its = registration.certificates.iter().any(|known| known.as_slice() == presented.der.as_ref());
+                (!is_its).then_some(CertificateFault::Unknown)
+            }
+            AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost | AuthMethod::PrivateKeyJwt => {
+                return refused(RefusalReason::MethodNotRegistered, Some(client.id().clone()));
+            }
+        };
+        match fault {
+            Some(fault) => refused(RefusalReason::Certificate(fault), Some(client.id().clone())),
+            None if registration.disabled => refused(RefusalReason::ClientDisabled, Some(client.id().clone())),
+            None => Authentication::Proven(client.clone()),
+        }
+    }
+
+    /// Rows W03 to W12 and A14. The signature comes after all that is cheap.
+    pub(super) fn judge_assertion(&self, presented: &PresentedAssertion) -> Authentication {
+        let assertion = match &presented.assertion {
+            Ok(assertion) => assertion,
+            Err(fault) => return refused(RefusalReason::Assertion(*fault), None),
+        };
+        if let Some(rules) = assertion.issuer().and_then(|iss| self.clients.workloads().of(iss)) {
+            return self.judge_workload(presented, assertion, &rules);
+        }
+        let Some(subject) = assertion.subject() else {
+            return refused(RefusalReason::Assertion(AssertionFault::Claims), None);
+        };
+        if presented.client_id.as_deref().is_some_and(|client_id| client_id != subject) {
+            return refused(RefusalReason::OtherClient, None);
+        }
+        let Some(client) = self.clients.get(subject) else {
+            return refused(RefusalReason::UnknownClient, None);
+        };
+        let registration = client.registration();
+        let judge = || {
+            let fault = RefusalReason::Assertion;
+            let now = Timestamp::from_unix_millis(self.options.clock.unix_millis());
+            let single_use =
+                assertion.check(subject, &self.options.audiences, presented.sent_to, now).map_err(fault)?;
+            if registration.auth_method != AuthMethod::PrivateKeyJwt {
+                return Err(RefusalReason::MethodNotRegistered);
+            }
+            assertion.verify(&registration.keys).map_err(fault)?;
+            if registration.disabled { Err(RefusalReason::ClientDisabled) } else { Ok(single_use) }
+        };
+        match judge() {
+            Ok(single_use) => Authentication::ProvenOnce(client.clone(), single_use),
+            Err(reason) => refused(reason, Some(client.id().clone())),
+        }
+    }
+}
