@@ -143,11 +143,31 @@ impl Commands {
 
     /// Writes a grant unless it is there, and lengthens its TTL to this one where it ends earlier: two replies.
     pub(super) fn write_grant(&mut self, trip: &mut Trip, tag: Tag, id: GrantId, sealed: &[u8], ttl_millis: u64) {
+        self.set_grant(trip, tag, id, sealed, ttl_millis, [Expected::OkayOrNil, Expected::Number(1)]);
+    }
+
+    /// The same in a transaction, which one `ASKING` stands before: four replies.
+    pub(super) fn write_grant_whole(&mut self, trip: &mut Trip, tag: Tag, id: GrantId, sealed: &[u8], ttl_millis: u64) {
+        self.begin_transaction(trip);
+        self.set_grant(trip, tag, id, sealed, ttl_millis, [Expected::Queued; 2]);
+        self.start("EXEC");
+        self.write(trip, Expected::GrantWritten);
+    }
+
+    fn set_grant(
+        &mut self,
+        trip: &mut Trip,
+        tag: Tag,
+        id: GrantId,
+        sealed: &[u8],
+        ttl_millis: u64,
+        [set, lengthened]: [Expected; 2],
+    ) {
         self.grant_key(tag, id);
         self.start("SET").key().bytes(sealed).bytes(b"NX").bytes(b"PX").number(ttl_millis);
-        self.write(trip, Expected::OkayOrNil);
+        self.write(trip, set);
         self.start("PEXPIRE").key().number(ttl_millis).bytes(b"GT");
-        self.write(trip, Expected::Number(1));
+        self.write(trip, lengthened);
     }
 
     /// Whether a grant is there: 1 or 0.

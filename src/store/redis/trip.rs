@@ -34,6 +34,8 @@ pub(super) enum Expected {
     Queued,
     /// `EXEC` of so many commands whose replies are numbers.
     Transaction(u32),
+    /// `EXEC` of a grant's `SET … NX` and `PEXPIRE`.
+    GrantWritten,
     /// `EXEC` of a question for server and epoch, and of so many notes of uses.
     Claims(u32),
     /// `EXEC` of so many appends to a stream, a trim and a TTL.
@@ -79,10 +81,14 @@ impl Trip {
             }
             match (expected, reply) {
                 (Expected::Queued, Value::ServerError(_)) => refused_to_queue = true,
-                (Expected::Transaction(_) | Expected::Claims(_), Value::Array(_)) if refused_to_queue => {
+                (Expected::Transaction(_) | Expected::GrantWritten | Expected::Claims(_), Value::Array(_))
+                    if refused_to_queue =>
+                {
                     return Err(Disbelief::Garbled("a transaction executed without all of its commands"));
                 }
-                (Expected::Transaction(_) | Expected::Claims(_), _) => refused_to_queue = false,
+                (Expected::Transaction(_) | Expected::GrantWritten | Expected::Claims(_), _) => {
+                    refused_to_queue = false
+                }
                 _ => {}
             }
         }
@@ -107,6 +113,10 @@ impl Expected {
             (Self::Transaction(commands), Value::Array(replies)) => {
                 let numbers = |reply: &Value| matches!(reply, Value::Int(0..) | Value::ServerError(_));
                 u32::try_from(replies.len()) == Ok(commands) && replies.iter().all(numbers)
+            }
+            (Self::GrantWritten, Value::Array(replies)) => {
+                matches!(replies.as_slice(), [set, lengthened]
+                    if Self::OkayOrNil.fits(set) && Self::Number(1).fits(lengthened))
             }
             (Self::Claims(uses), Value::Array(replies)) => match replies.as_slice() {
                 [info, epoch, uses_noted @ ..] => {

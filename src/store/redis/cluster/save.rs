@@ -80,7 +80,9 @@ impl Operation for Write<'_> {
 
     fn write(&self, commands: &mut Commands, trip: &mut Trip) {
         match &self.what {
-            What::Grant { id, sealed, ttl_millis } => commands.write_grant(trip, self.tag, *id, sealed, *ttl_millis),
+            What::Grant { id, sealed, ttl_millis } => {
+                commands.write_grant_whole(trip, self.tag, *id, sealed, *ttl_millis);
+            }
             What::Page { page, records, ttl_millis } => {
                 commands.begin_transaction(trip);
                 let records = records.iter().map(|record| (&record.field, record.sealed.as_bytes()));
@@ -93,7 +95,13 @@ impl Operation for Write<'_> {
 
     fn answer(&mut self, replies: &mut [Value], replicated: Result<(), StoreError>) {
         let done = match &self.what {
-            What::Grant { .. } => replies.iter().find_map(error_meaning).map_or(Ok(true), Err),
+            What::Grant { .. } => {
+                let within = |reply: &Value| match reply {
+                    Value::Array(executed) => executed.iter().find_map(error_meaning),
+                    reply => error_meaning(reply),
+                };
+                replies.iter().find_map(within).map_or(Ok(true), Err)
+            }
             What::Page { .. } => judge_transaction(replies, 1).remove(0).map(|()| true),
             What::Count { .. } => match &replies[0] {
                 Value::Int(there) => Ok(*there == 1),

@@ -329,6 +329,29 @@ fn a_user_with_few_rights_can_do_all_that_is_needed() {
     });
 }
 
+/// Of a grant that is written where its slot is on its way, both commands stand behind one ASKING: it is there after the first redirect.
+#[test]
+fn a_grant_is_written_at_once_into_a_slot_on_its_way() {
+    on_a_worker(async {
+        let cluster = Cluster::start(2);
+        let node = Node::open_up(cluster.options()).await;
+        let tag = Tag(3);
+        let (from, to) = (cluster.first_owner(tag), 1 - cluster.first_owner(tag));
+        let records = [node.record_at(tag, "billing")];
+        cluster.begin_to_move(tag.slot(), from, to);
+        cluster.0.iter().for_each(|server| drop(server.command(&["CONFIG", "RESETSTAT"])));
+        assert_eq!(node.save(&records).await, [Ok(())]);
+        let calls = |server: &Server, command: &str| {
+            let stats = String::from_utf8(server::bytes(server.command(&["INFO", "commandstats"]))).unwrap();
+            let line = stats.lines().find_map(|line| line.strip_prefix(&format!("cmdstat_{command}:calls=")));
+            line.map_or(0, |line| line.split(',').next().unwrap().parse::<u32>().unwrap())
+        };
+        let sets: u32 = cluster.0.iter().map(|server| calls(server, "set")).sum();
+        assert_eq!((calls(&cluster.0[to], "set"), sets), (1, 1));
+        assert_eq!(node.find(&records).await, all_found(&records));
+    });
+}
+
 #[test]
 fn slots_that_nobody_keeps_are_a_fault_of_their_own_tokens() {
     on_a_worker(async {
