@@ -111,6 +111,11 @@ impl ClusterStore {
     pub(super) fn journal(&self) -> &super::journal::RedisJournal {
         &self.0.options.journal
     }
+
+    /// How many nodes have been opened so far.
+    pub(super) fn nodes_opened(&self) -> u64 {
+        self.0.ways.opened()
+    }
 }
 
 /// Takes up what comes to be known of the cluster, until the store is gone.

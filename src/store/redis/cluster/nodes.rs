@@ -221,6 +221,10 @@ impl Nodes {
             if let Some(map) = known {
                 self.adopt(&map);
             }
+            // Nothing is promising about these either: nobody waits for their first attempts.
+            for node in &self.table.borrow().nodes {
+                [&node.reads, &node.writes].into_iter().for_each(|link| link.state().down(StoreError::Unavailable));
+            }
             self.lookout.miss();
             self.last_up.set(now);
         }
@@ -232,6 +236,12 @@ impl Nodes {
         if !trouble.is_empty() {
             self.health.unknown(trouble.to_string());
         }
+    }
+
+    /// How many nodes have been opened so far.
+    #[cfg(test)]
+    pub(super) fn opened(&self) -> u64 {
+        self.opened.get()
     }
 
     /// Whether all primaries are known, and can be used.

@@ -6,6 +6,7 @@ mod settling;
 
 use std::collections::BTreeMap;
 
+use futures_util::FutureExt;
 use redis::Value;
 
 use self::servers::Cluster;
@@ -344,6 +345,29 @@ fn a_cluster_that_comes_later_is_found_and_what_is_none_is_told() {
         // And by the wrong door.
         let alone = open(RedisOptions::parse_url(&format!("redis://127.0.0.1:{}", cluster.0[0].port)).unwrap());
         until(|| alone.witness.saw("write redis+cluster://") == 1).await;
+    });
+}
+
+#[test]
+fn while_all_primaries_are_away_nobody_waits_for_connections_that_are_made_anew() {
+    on_a_worker(async {
+        let mut cluster = Cluster::start(2);
+        let node = Node::open_up(cluster.options()).await;
+        let records = node.records(10);
+        assert!(node.save(&records).await.iter().all(Result::is_ok));
+        cluster.0.iter_mut().for_each(Server::kill);
+        let addresses = || records.iter().map(|new| new.address).collect();
+        let at_once = || node.store.find(addresses()).now_or_never();
+        until(|| at_once().is_some_and(|answers| answers.iter().all(Result::is_err))).await;
+        let opened = node.store.nodes_opened();
+        until(|| {
+            assert!(at_once().is_some_and(|answers| answers.iter().all(Result::is_err)), "somebody waits");
+            node.store.nodes_opened() > opened
+        })
+        .await;
+        cluster.0.iter_mut().for_each(Server::restart);
+        until(|| node.store.is_up()).await;
+        assert!(node.save(&node.records(10)).await.iter().all(Result::is_ok));
     });
 }
 
