@@ -259,3 +259,39 @@ fn a_missing_clients_file_stops_the_start_but_not_in_dev() {
     let file = Sources { config_file: Some(scene.folder.path().join("absent.toml")), ..scene.sources.clone() };
     assert!(file.read().unwrap_err()[0].what.starts_with("cannot be read"));
 }
+
+#[test]
+fn the_listener_that_asks_for_certificates_has_one_to_show_and_a_place_of_its_own() {
+    let mtls = |text: &str| Scene::toml(&format!("{LEAST}[mtls]\nlisten = \"127.0.0.1:4446\"\n{text}")).mistakes();
+    assert!(mtls("")[0].contains("`mtls.listen`: needs a certificate"), "{:?}", mtls(""));
+    let one = mtls("certificate_file = \"a\"\n");
+    assert!(one.iter().any(|found| found.contains("needs mtls.private_key_file beside it")), "{one:?}");
+    let shown = "certificate_file = \"a\"\nprivate_key_file = \"b\"\n";
+    let taken = Scene::toml(&format!("{LEAST}[mtls]\nlisten = \"127.0.0.1:4444\"\n{shown}")).mistakes();
+    assert!(taken.iter().any(|found| found.contains("is also the address of public.listen")), "{taken:?}");
+    let plain = mtls(&format!("{shown}url = \"http://auth.example.com\"\n"));
+    assert!(plain.iter().any(|found| found.contains("`mtls.url`: http is for a loopback host alone")), "{plain:?}");
+
+    let unused = Scene::toml(&format!("{LEAST}[mtls]\nclient_ca_file = \"a\"\n"));
+    let told = |scene: &Scene| {
+        scene.effective().warnings.iter().any(|warning| warning.to_string().contains("there is no mtls.listen"))
+    };
+    assert!(told(&unused));
+    let by_proxy = Scene::toml(&format!(
+        "{LEAST}[public]\nclient_certificate_header = \"xfcc\"\n[mtls]\nclient_ca_file = \"a\"\n"
+    ));
+    assert!(!told(&by_proxy), "a proxy tells of certificates");
+}
+
+#[test]
+fn networks_of_proxies_are_listed_or_parted_by_commas() {
+    let listed = Scene::toml(&format!("{LEAST}[public]\ntrusted_proxies = [\"10.0.0.0/8\", \"::1\"]\n"));
+    let networks = listed.effective().config.public.proxies.networks;
+    let variable = Scene::toml(LEAST).variable("JETON_PUBLIC__TRUSTED_PROXIES", "10.0.0.0/8, ::1");
+    assert_eq!((networks.len(), networks), (2, variable.effective().config.public.proxies.networks));
+    let shown = listed.effective().show();
+    let value = shown.iter().find(|one| one.path == "public.trusted_proxies").unwrap().value.clone().unwrap();
+    assert_eq!(value, "[\"10.0.0.0/8\", \"::1\"]");
+    let wrong = Scene::toml(&format!("{LEAST}[public]\ntrusted_proxies = [\"10.0.0.1/8\"]\n")).mistakes();
+    assert!(wrong[0].contains("`10.0.0.1/8` is an address within a network, not the network itself"), "{wrong:?}");
+}

@@ -24,7 +24,7 @@ pub(super) fn read(members: Members<'_>, ttl_seconds_max: u32, file: &mut ReadFi
     match auth_method {
         // Whom others prove needs no secret, and may have one.
         AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost
-            if !workloads.is_empty() && !secrets::has_any(&members) => {}
+            if members.has("workloads") && !secrets::has_any(&members) => {}
         AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost => secrets.read(&members),
         AuthMethod::PrivateKeyJwt | AuthMethod::TlsClientAuth | AuthMethod::SelfSignedTlsClientAuth => {
             secrets::refuse(&members, auth_method);

@@ -1,5 +1,7 @@
 //! What a clients file may hold, and what a reload makes of it.
 
+mod proven;
+
 use super::*;
 use crate::oauth::client::{AuthMethod, IntrospectionRight};
 use crate::oauth::scope::Scope;

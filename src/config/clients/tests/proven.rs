@@ -1,0 +1,80 @@
+//! Clients that are proven by certificates, or by tokens of trusted issuers.
+
+use super::*;
+use crate::oauth::client_certificate::CertificateSubject;
+
+fn client(members: &str) -> Vec<String> {
+    mistakes(&format!("[[client]]\nclient_id = \"a\"\n{members}\n"))
+}
+
+fn only(found: &[String], expected: &str) {
+    assert!(found.len() == 1 && found[0].contains(expected), "{expected}: {found:#?}");
+}
+
+#[test]
+fn a_client_with_a_certificate_has_one_subject_and_no_secret() {
+    let by_tls = |members: &str| client(&format!("token_endpoint_auth_method = \"tls_client_auth\"\n{members}"));
+    let text = "[[client]]\nclient_id = \"a\"\ntoken_endpoint_auth_method = \"tls_client_auth\"\ntls_client_auth_san_ip = \"192.0.2.7\"";
+    let file = read(text);
+    assert!(file.mistakes.is_empty(), "{:#?}", file.mistakes);
+    let registration = &file.clients[0].registration;
+    assert_eq!(registration.certificate_subject, Some(CertificateSubject::Ip("192.0.2.7".parse().unwrap())));
+    assert!(advice::advise(file.clients.iter(), &[]).iter().all(|warning| !warning.to_string().contains("secret")));
+
+    only(&by_tls(""), "has no subject that its certificate must have; write one of tls_client_auth_subject_dn");
+    let dn = "tls_client_auth_subject_dn = \"CN=a\"";
+    only(&by_tls(&format!("{dn}\ntls_client_auth_san_dns = \"a.example\"")), "beside `tls_client_auth_subject_dn`");
+    only(&by_tls(&format!("{dn}\nclient_secret_hash = \"{}\"", hash())), "has no `client_secret_hash`; take it out");
+    for (member, expected) in [
+        ("tls_client_auth_subject_dn = \"billing\"", "an attribute without `=`"),
+        ("tls_client_auth_subject_dn = \"XX=a\"", "an attribute of no known name"),
+        ("tls_client_auth_san_ip = \"192.0.2\"", "no IP address"),
+        ("tls_client_auth_san_email = \"a\"", "no address of mail"),
+        ("tls_client_auth_san_dns = \"\"", "it is empty"),
+        ("tls_client_auth_san_uri = 1", "must be"),
+    ] {
+        only(&by_tls(member), expected);
+    }
+    only(&client(&format!("client_secret_hash = \"{}\"\n{dn}", hash())), "is for the method `tls_client_auth` alone");
+}
+
+#[test]
+fn a_client_with_a_certificate_of_its_own_has_registered_it() {
+    let own =
+        |members: &str| client(&format!("token_endpoint_auth_method = \"self_signed_tls_client_auth\"\n{members}"));
+    only(&own(""), "has no certificates; give it `jwks`, each key with its `x5c`");
+    only(&own("jwks = { keys = [] }"), "holds no keys");
+    for x5c in ["", ", x5c = []", ", x5c = [\"!\"]", ", x5c = [\"AAAA\"]", ", x5c = [1]"] {
+        only(&own(&format!("jwks = {{ keys = [{{ kty = \"EC\"{x5c} }}] }}")), "a key without a certificate in `x5c`");
+    }
+}
+
+#[test]
+fn a_trusted_issuer_has_a_name_and_keys_and_is_trusted_once() {
+    let issuer = |members: &str| mistakes(&format!("[[trusted_issuer]]\n{members}\n"));
+    let keys = format!("jwks = {{ keys = [{P256}] }}");
+    assert_eq!(issuer(&format!("issuer = \"https://a\"\n{keys}")), [""; 0]);
+    only(&issuer(&keys), "`issuer` is missing");
+    only(&issuer(&format!("issuer = \"\"\n{keys}")), "`issuer` is empty");
+    only(&issuer("issuer = \"https://a\""), "a trusted issuer without keys; give it `jwks_file`");
+    only(&issuer(&format!("issuer = \"https://a\"\n{keys}\nmax_lifetime_seconds = 0")), "not between 1 and 86400");
+    only(
+        &issuer(&format!("issuer = \"https://a\"\n{keys}\nmax_lifetime_second = 1")),
+        "did you mean `max_lifetime_seconds`?",
+    );
+    let twice = format!("issuer = \"https://a\"\n{keys}\n[[trusted_issuer]]\nissuer = \"https://a\"\n{keys}");
+    only(&issuer(&twice), "is trusted twice: first at c.toml:2:10");
+    only(&mistakes("trusted_isuer = 1"), "did you mean `[[trusted_issuer]]`?");
+}
+
+#[test]
+fn a_workload_names_its_issuer_and_subject() {
+    only(&client("workloads = [{ sub = \"b\" }]"), "`issuer` is missing");
+    only(&client("workloads = [{ issuer = \"https://a\" }]"), "`sub` is missing");
+    only(&client("workloads = [{ issuer = \"https://a\", sub = \"b\", subject = \"c\" }]"), "has no `subject`");
+    let file = read("[[client]]\nclient_id = \"a\"\nworkloads = [{ issuer = \"https://a.example\", sub = \"b\" }]");
+    assert!(file.mistakes.is_empty(), "{:#?}", file.mistakes);
+    let warnings: Vec<String> = advice::advise(file.clients.iter(), &[]).iter().map(ToString::to_string).collect();
+    let told = |what: &str| warnings.iter().any(|warning| warning.contains(what));
+    assert!(told("proven by tokens of `https://a.example`, which is no [[trusted_issuer]]") && !told("no secret"));
+}
