@@ -72,8 +72,10 @@ impl Proxies {
     fn forwarded_for(&self, fields: &HeaderMap) -> Option<IpAddr> {
         let mut furthest = None;
         for field in fields.get_all(FORWARDED_FOR).iter().rev() {
-            for named in field.to_str().ok()?.rsplit(',') {
-                let Ok(address) = named.trim().parse::<IpAddr>() else { return furthest };
+            // By bytes: one that is no text must not hide what stands behind it.
+            for named in field.as_bytes().rsplit(|byte| *byte == b',') {
+                let address = std::str::from_utf8(named).ok().and_then(|named| named.trim().parse::<IpAddr>().ok());
+                let Some(address) = address else { return furthest };
                 furthest = Some(address.to_canonical());
                 if !self.trusts(furthest) {
                     return furthest;
@@ -102,6 +104,11 @@ fn client_cert(field: &str) -> Option<Arc<PeerCertificate>> {
 
 /// Elements are parted by commas, their members by semicolons; values may stand in quotes, where both mean nothing.
 fn xfcc(field: &str) -> Option<Arc<PeerCertificate>> {
+    // A proxy that appends to what it was sent closes what it opens. A quote that is left open is somebody's before it, who would have its
+    // element be a part of his own.
+    if ends_within_quotes(field) {
+        return None;
+    }
     let last = split_outside_quotes(field, ',').last()?;
     let member = |name: &str| {
         let mut found = split_outside_quotes(last, ';').filter_map(|member| {
@@ -131,6 +138,15 @@ fn xfcc(field: &str) -> Option<Arc<PeerCertificate>> {
 fn certificate(chain: &[CertificateDer<'_>]) -> Option<Arc<PeerCertificate>> {
     let (rest, _) = parse_x509_certificate(chain.first()?).ok()?;
     PeerCertificate::of(chain).filter(|_| rest.is_empty())
+}
+
+fn ends_within_quotes(text: &str) -> bool {
+    let (mut quoted, mut escaped) = (false, false);
+    for character in text.chars() {
+        quoted ^= character == '"' && !escaped;
+        escaped = character == '\\' && !escaped;
+    }
+    quoted
 }
 
 fn split_outside_quotes(text: &str, separator: char) -> impl Iterator<Item = &str> {
@@ -169,6 +185,7 @@ fn unescaped(text: &str) -> Option<Cow<'_, [u8]>> {
 
 #[cfg(test)]
 mod tests {
+    use hyper::header::HeaderValue;
     use rcgen::{CertificateParams, KeyPair};
 
     use super::*;
@@ -205,6 +222,10 @@ mod tests {
         assert_eq!(source(Some("10.1.1.1"), &["10.3.3.3, 10.2.2.2"]), is("10.3.3.3"));
         assert_eq!(source(Some("10.1.1.1"), &["203.0.113.9, unknown"]), is("10.1.1.1"));
         assert_eq!(source(Some("10.1.1.1"), &[]), is("10.1.1.1"));
+        let mut hidden = HeaderMap::new();
+        hidden.append(FORWARDED_FOR, HeaderValue::from_bytes(b"\xff, 203.0.113.9").unwrap());
+        let origin = proxies.origin(&peer(Some("10.1.1.1")), &hidden);
+        assert_eq!(origin.source.map(|source| source.to_string()), is("203.0.113.9"), "no byte hides who sent it");
     }
 
     #[test]
@@ -252,6 +273,11 @@ mod tests {
         assert_eq!(xfcc(&format!("Cert={0};Cert={0}", escaped(&own))), None);
         assert_eq!(xfcc(&format!("Cert={};Chain={}{}", escaped(&own), escaped(&own), escaped(&other))), mine);
         assert_eq!(xfcc("Cert=%"), None);
+        // Sent by a client to a proxy that appends: its quote would swallow the comma, and another's certificate be its own.
+        let swallowing = format!("Cert=\"{}\";Subject=\"", escaped(&other));
+        assert_eq!(xfcc(&format!("{swallowing},{}", element(&own))), None);
+        assert_eq!(xfcc(&format!("{swallowing},Hash=1;Cert=\"{}\"", escaped(&own))), None);
+        assert_eq!(xfcc(&format!("{swallowing}\\,Hash=1;Cert=\"{}\"", escaped(&own))), None);
         assert_eq!(seen(header, stranger, &[("x-forwarded-client-cert", &element(&own))]), None);
 
         // What the proxy shows of its own is not its client's.

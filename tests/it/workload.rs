@@ -105,6 +105,9 @@ async fn w15_anything_else_proves_nobody() {
     }
     for other in ["billing", "main-job", "nobody"] {
         ask(&server, &good(), &[("client_id", other)]).await.expect_error(400, "invalid_request");
+        // Who has no token of the issuer's learns nothing of its rules.
+        let forged = good().signed_as("ES256");
+        ask(&server, &forged, &[("client_id", other)]).await.expect_error(401, "invalid_client");
     }
 }
 

@@ -24,12 +24,13 @@ impl Judge<'_> {
             Ok(None) => return refused(RefusalReason::UnknownClient, None),
             Err(fault) => return refused(RefusalReason::Assertion(fault), None),
         };
-        if presented.client_id.as_deref().is_some_and(|client_id| client_id != client.id().as_str()) {
-            return refused(RefusalReason::OtherClient, None);
-        }
         let id = || Some(client.id().clone());
+        // First the signature: who has no token of the issuer's learns of no rule.
         match assertion.verify(&rules.issuer().keys) {
             Err(fault) => refused(RefusalReason::Assertion(fault), id()),
+            Ok(()) if presented.client_id.as_deref().is_some_and(|claimed| claimed != client.id().as_str()) => {
+                refused(RefusalReason::OtherClient, None)
+            }
             Ok(()) if client.registration().disabled => refused(RefusalReason::ClientDisabled, id()),
             Ok(()) => Authentication::Proven(client.clone()),
         }
