@@ -109,6 +109,13 @@ fn xfcc(field: &str) -> Option<Arc<PeerCertificate>> {
     if ends_within_quotes(field) {
         return None;
     }
+    // Envoy writes these two out of the client's certificate with nothing around them, so whoever had one made says with them what he
+    // likes, another element too.
+    let keys = split_outside_quotes(field, ',').flat_map(|element| split_outside_quotes(element, ';'));
+    let mut keys = keys.map(|member| member.split_once('=').map_or(member, |(key, _)| key).trim());
+    if keys.any(|key| key.eq_ignore_ascii_case("uri") || key.eq_ignore_ascii_case("dns")) {
+        return None;
+    }
     let last = split_outside_quotes(field, ',').last()?;
     let member = |name: &str| {
         let mut found = split_outside_quotes(last, ';').filter_map(|member| {
@@ -273,6 +280,11 @@ mod tests {
         assert_eq!(xfcc(&format!("Cert={0};Cert={0}", escaped(&own))), None);
         assert_eq!(xfcc(&format!("Cert={};Chain={}{}", escaped(&own), escaped(&own), escaped(&other))), mine);
         assert_eq!(xfcc("Cert=%"), None);
+        // Said by the alternative names of a certificate that anybody may have made.
+        for (key, name) in [("DNS", "x"), ("URI", "x"), ("dns", "\"x\"")] {
+            let said = format!("By=a;Hash=0;Cert=\"{}\";{key}={name},Cert=\"{}\"", escaped(&other), escaped(&own));
+            assert_eq!(xfcc(&said), None, "{key}");
+        }
         // Sent by a client to a proxy that appends: its quote would swallow the comma, and another's certificate be its own.
         let swallowing = format!("Cert=\"{}\";Subject=\"", escaped(&other));
         assert_eq!(xfcc(&format!("{swallowing},{}", element(&own))), None);

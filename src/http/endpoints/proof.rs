@@ -70,8 +70,8 @@ pub(super) fn judge(services: &Services, asked: &Asked<'_>, client: &Client) -> 
         return if must { Err(refused(ProofFault::Missing)) } else { Ok(None) };
     };
     let now = services.now();
-    // Who came by the listener that asks for certificates may mean its URL.
-    let other = services.shared.mtls.as_ref().map(|mtls| &mtls.target).filter(|_| asked.certificate.is_some());
+    // The listener that asks for certificates has a URL of its own, which whoever came there may mean.
+    let other = services.shared.mtls.as_ref().map(|mtls| &mtls.target);
     let key = match (proof.verify(&services.shared.dpop.target, now), other) {
         (Err(ProofFault::Target), Some(other)) => proof.verify(other, now),
         (judged, _) => judged,
