@@ -106,9 +106,7 @@ impl ClientKeys {
         }
         self.keys = keys;
     }
-}
 
-impl ClientKeys {
     /// "the client's public X.509 certificates […] using the x5c parameter" (RFC 8705 section 2.2.2).
     fn take_certificates(&mut self, members: &Members<'_>, set: &Map<String, Value>, name: &str, origin: Origin) {
         let listed = set.get("keys").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
