@@ -40,6 +40,7 @@ pub use self::show::Shown;
 pub use self::watched::Watched;
 
 use self::build::Findings;
+use self::clients::{CertificatesTaken, Terms};
 use self::keys_file::{KeyFile, disk};
 use self::settings::{Settings, Value};
 use crate::oauth::keys::ServiceKeys;
@@ -185,6 +186,16 @@ fn set_for_dev(settings: &mut Settings) {
 }
 
 impl Effective {
+    fn terms_of_clients(&self) -> Terms {
+        let config = &self.config;
+        let certificates = match (config.takes_certificates(), &config.client_ca_file) {
+            (false, _) => CertificatesTaken::None,
+            (true, None) => CertificatesTaken::Registered,
+            (true, Some(_)) => CertificatesTaken::All,
+        };
+        Terms { ttl_seconds_max: config.tokens.ttl_seconds_max, certificates }
+    }
+
     /// Each key's value with its origin, secrets masked, in the order of the table.
     pub fn show(&self) -> Vec<Shown> {
         show::all(&self.settings)
@@ -220,7 +231,7 @@ pub fn load(sources: Sources, random: &Random, now: Timestamp) -> Result<Loaded,
         keys: Watched::new(config.keys.file.clone()),
     };
     let demo = if sources.dev.is_some() { clients::demo::registrations() } else { Vec::new() };
-    let clients = ClientsSource::open(&config.clients.file, config.tokens.ttl_seconds_max, demo);
+    let clients = ClientsSource::open(&config.clients.file, effective.terms_of_clients(), demo);
     let clients = clients.map_err(|found| mistakes.extend(found)).ok();
     let keys = match &config.keys.file {
         Some(path) => disk::load(path),

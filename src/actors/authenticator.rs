@@ -219,7 +219,9 @@ impl Judge<'_> {
                 let named = presented.assertion.as_ref().ok().and_then(|assertion| assertion.subject());
                 self.count(self.judge_assertion(presented), named.unwrap_or_default().as_bytes(), source)
             }
-            PresentedCredentials::Certificate(presented) => self.judge_certificate(presented),
+            PresentedCredentials::Certificate(presented) => {
+                self.count(self.judge_certificate(presented), presented.client_id.as_bytes(), source)
+            }
             // A Bearer token is judged by the Inspector; here it proves nothing.
             PresentedCredentials::Bearer(_) => refused(RefusalReason::Missing, None),
             PresentedCredentials::Unproven(Unproven::Missing) => refused(RefusalReason::Missing, None),
@@ -232,15 +234,18 @@ impl Judge<'_> {
     fn count(&self, judged: Authentication, named: &[u8], source: Option<Source>) -> Authentication {
         let Authentication::Refused(Refusal { reason, judged: client_id }) = judged else { return judged };
         let is_guess = match reason {
-            RefusalReason::UnknownClient | RefusalReason::WrongSecret | RefusalReason::Assertion(_) => true,
+            RefusalReason::UnknownClient
+            | RefusalReason::WrongSecret
+            | RefusalReason::Assertion(_)
+            | RefusalReason::Certificate(CertificateFault::Untrusted) => true,
             RefusalReason::SecretExpired
             | RefusalReason::ClientDisabled
             | RefusalReason::MethodNotRegistered
             | RefusalReason::Malformed
             | RefusalReason::Missing
             | RefusalReason::OtherClient
-            // Whose private key somebody has is nothing that is guessed.
-            | RefusalReason::Certificate(_)
+            // Whose private key somebody has is nothing that is guessed, and to compare costs no signature.
+            | RefusalReason::Certificate(CertificateFault::Subject | CertificateFault::Unknown)
             | RefusalReason::TooMany { .. } => false,
         };
         // An assertion that cannot be read names nobody.

@@ -18,6 +18,7 @@ use crate::config::options::{LogOptions, LogRequests as Requests};
 use crate::config::{Effective, Loaded, Mistake, Sources, Warning, WatchedFiles};
 use crate::failpoint::{self, FailPoint};
 use crate::http::LogRequests;
+use crate::http::client_certificates::Authorities;
 use crate::oauth::client::ClientId;
 use crate::oauth::keys::ServiceKeys;
 use crate::oauth::time::Timestamp;
@@ -126,8 +127,11 @@ impl Reload {
         if !mistakes.is_empty() {
             self.failed(ReloadSubject::Certificates, &mistakes);
         }
-        if let (Some(known), Some(fresh)) = (&self.materials.shared.authorities, certificates.authorities.take()) {
-            known.store(Arc::new(fresh));
+        match (&self.materials.shared.authorities, certificates.authorities.take()) {
+            (Some(known), Some(fresh)) => known.store(Arc::new(fresh)),
+            // Nothing asks for certificates any more, but for a listener that stays until the next start.
+            (Some(known), None) if mistakes.is_empty() => known.store(Arc::new(Authorities::nobody())),
+            (Some(_) | None, _) => {}
         }
         let shown = self.materials.tls.show(certificates, now);
         self.materials.tls.tell(&self.materials.shared.metrics);

@@ -18,6 +18,7 @@ use crate::http::Reach;
 use crate::http::client_certificates::Mtls;
 use crate::http::listener::{Listener, SocketGuard};
 use crate::http::open_files;
+use crate::http::proxies::CertificateHeader;
 use crate::http::{DpopOptions, Limits, Shared};
 use crate::lifecycle::Health;
 use crate::oauth::dpop::target::Target;
@@ -43,10 +44,15 @@ impl Sockets {
     /// # Errors
     /// One line that names the address and how to choose another.
     pub(super) fn bind(config: &Config) -> Result<Self, RunError> {
+        // Who comes over a socket is believed what it says of certificates: not just any process of the machine.
+        let guard = match config.public.proxies.certificate {
+            CertificateHeader::None => SocketGuard::Umask,
+            CertificateHeader::ClientCert | CertificateHeader::Xfcc => SocketGuard::OwnerAndGroup,
+        };
         Ok(Self {
-            public: bind(&config.public.listen, SocketGuard::Umask, "--listen")?,
+            public: bind(&config.public.listen, guard, "--listen")?,
             mtls: match &config.mtls {
-                Some(mtls) => Some(bind(&mtls.listen, SocketGuard::Umask, "mtls.listen")?),
+                Some(mtls) => Some(bind(&mtls.listen, guard, "mtls.listen")?),
                 None => None,
             },
             admin: bind(&config.admin.listen, SocketGuard::OwnerAndGroup, "--admin-listen")?,

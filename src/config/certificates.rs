@@ -9,7 +9,6 @@ use super::mistake::{Mistake, Origin, Warning};
 use super::moment;
 use super::options::{MtlsOptions, TlsOptions};
 use crate::http::client_certificates::Authorities;
-use crate::http::proxies::CertificateHeader;
 use crate::http::tls::Identity;
 use crate::oauth::time::Timestamp;
 
@@ -59,7 +58,7 @@ impl Effective {
 
     fn authorities(&self, mistakes: &mut Vec<Mistake>) -> Option<Authorities> {
         let config = &self.config;
-        if config.mtls.is_none() && config.public.proxies.certificate == CertificateHeader::None {
+        if !config.takes_certificates() {
             return None;
         }
         let Some(path) = &config.client_ca_file else { return Some(Authorities::nobody()) };
@@ -89,7 +88,7 @@ impl Effective {
         identity.map_err(mistake).ok()
     }
 
-    /// Those of the certificates that no client believes any more.
+    /// What ended: certificates that no client believes any more, and authorities.
     pub(super) fn expired(&self, certificates: &Certificates, now: Timestamp) -> Vec<Warning> {
         let of = |names: &Names, identity: Option<&Identity>| {
             let expires_at = identity?.expires_at();
@@ -97,12 +96,20 @@ impl Effective {
                 || format!("`{}` expired at {}: no client believes it", names.certificate, moment::format(expires_at));
             (expires_at <= now).then(|| Warning::new(self.origin(names.certificate), what()))
         };
+        let of_authorities = || {
+            let ended = certificates.authorities.as_ref()?.expires_at().filter(|end| *end <= now)?;
+            let name = "mtls.client_ca_file";
+            let what = format!(
+                "`{name}` holds a certificate that expired at {}: what it signed is believed until it is taken out",
+                moment::format(ended)
+            );
+            Some(Warning::new(self.origin(name), what))
+        };
         let own = |options: &&MtlsOptions| options.shows_its_own;
         let mtls = self.config.mtls.as_ref().filter(own).and(certificates.mtls.as_ref());
-        [of(&PUBLIC, certificates.public.as_ref()), of(&MTLS, mtls), of(&ADMIN, certificates.admin.as_ref())]
-            .into_iter()
-            .flatten()
-            .collect()
+        let of_listeners =
+            [of(&PUBLIC, certificates.public.as_ref()), of(&MTLS, mtls), of(&ADMIN, certificates.admin.as_ref())];
+        of_listeners.into_iter().chain([of_authorities()]).flatten().collect()
     }
 
     fn origin(&self, name: &str) -> Origin {

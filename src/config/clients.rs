@@ -7,6 +7,7 @@ mod client_certificates;
 mod client_keys;
 pub mod demo;
 mod members;
+mod own_certificates;
 mod registration;
 mod secrets;
 mod source;
@@ -18,7 +19,8 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::DeValue;
 
-pub use self::source::{ClientsDiff, ClientsRead, ClientsSource};
+pub use self::advice::CertificatesTaken;
+pub use self::source::{ClientsDiff, ClientsRead, ClientsSource, Terms};
 
 #[cfg(test)]
 pub(crate) use self::members::MEMBERS;

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use super::address::ListenAddress;
 use super::store_url::StoreUrl;
-use crate::http::proxies::Proxies;
+use crate::http::proxies::{CertificateHeader, Proxies};
 use crate::oauth::metadata::Issuer;
 use crate::oauth::profile::Profile;
 use crate::oauth::secret::Secret;
@@ -241,6 +241,11 @@ pub enum LogRequests {
 }
 
 impl Config {
+    /// Whether certificates of clients are asked for, or a proxy tells of them.
+    pub fn takes_certificates(&self) -> bool {
+        self.mtls.is_some() || self.public.proxies.certificate != CertificateHeader::None
+    }
+
     /// The issuer once the public listener stands at `listened`: the configured one, else `http://` and a loopback address with its port.
     pub fn issuer_when_listening(
         &self,

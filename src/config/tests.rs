@@ -294,4 +294,12 @@ fn networks_of_proxies_are_listed_or_parted_by_commas() {
     assert_eq!(value, "[\"10.0.0.0/8\", \"::1\"]");
     let wrong = Scene::toml(&format!("{LEAST}[public]\ntrusted_proxies = [\"10.0.0.1/8\"]\n")).mistakes();
     assert!(wrong[0].contains("`10.0.0.1/8` is an address within a network, not the network itself"), "{wrong:?}");
+    let header = format!("{LEAST}[public]\nclient_certificate_header = \"xfcc\"\n");
+    let everybody = Scene::toml(&format!("{header}trusted_proxies = [\"10.0.0.0/8\", \"0.0.0.0/0\"]\n")).mistakes();
+    assert!(everybody[0].contains("everybody would be a proxy"), "{everybody:?}");
+    let told = |text: &str| {
+        let warnings = Scene::toml(&format!("{header}{text}")).effective().warnings;
+        warnings.iter().any(|warning| warning.to_string().contains("no proxy is trusted (public.trusted_proxies)"))
+    };
+    assert!(told("") && !told("trusted_proxies = [\"::1\"]\n") && !told("listen = \"unix:jeton.sock\"\n"));
 }

@@ -15,12 +15,16 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::{DigitallySignedStruct, DistinguishedName, Error, RootCertStore, SignatureScheme};
+use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, RootCertStore, SignatureScheme};
 use x509_parser::parse_x509_certificate;
 
 use crate::oauth::client_certificate;
 use crate::oauth::dpop::target::Target;
 use crate::oauth::time::Timestamp;
+
+/// Certificates of one chain, and their bytes: more than any chain of clients has, and few enough that verifying them costs little.
+const CHAIN_MAX: usize = 8;
+const CHAIN_BYTES_MAX: usize = 16 * 1024;
 
 /// A chain that is not believed is judged anew at most so often: its signatures cost whoever is attacked.
 const DISBELIEVED_FOR_MILLIS: u64 = 1000;
@@ -39,6 +43,8 @@ pub struct Mtls {
 pub struct Authorities {
     /// `None`: nobody.
     verifier: Option<Arc<dyn ClientCertVerifier>>,
+    /// When the first of them ends. It is believed all the same (RFC 5280 section 6.1 asks of an anchor its name and its key).
+    expires_at: Option<Timestamp>,
 }
 
 /// Why a file names nobody. Its text holds nothing of the file's content.
@@ -66,7 +72,7 @@ struct Judgement {
 impl Authorities {
     /// Nobody: clients are known by certificates of their own alone.
     pub fn nobody() -> Self {
-        Self { verifier: None }
+        Self { verifier: None, expires_at: None }
     }
 
     /// From the content of a PEM file with one or more certificates.
@@ -75,9 +81,10 @@ impl Authorities {
     /// [`AuthoritiesError`] where it holds nothing usable.
     pub fn read(certificates: &[u8]) -> Result<Self, AuthoritiesError> {
         let unusable = |_| AuthoritiesError("holds something that is no certificate in PEM".into());
-        let mut roots = RootCertStore::empty();
+        let (mut roots, mut expires_at) = (RootCertStore::empty(), None);
         for certificate in CertificateDer::pem_slice_iter(certificates) {
             let certificate = certificate.map_err(unusable)?;
+            expires_at = expires_at.into_iter().chain(end(&certificate)).min();
             roots
                 .add(certificate)
                 .map_err(|error| AuthoritiesError(format!("holds a certificate of no use: {error}")))?;
@@ -87,7 +94,12 @@ impl Authorities {
         }
         let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::new(default_provider()));
         let verifier = verifier.build().map_err(|error| AuthoritiesError(error.to_string()))?;
-        Ok(Self { verifier: Some(verifier) })
+        Ok(Self { verifier: Some(verifier), expires_at })
+    }
+
+    /// When the first of them ends.
+    pub fn expires_at(&self) -> Option<Timestamp> {
+        self.expires_at
     }
 
     fn trust(&self, certificate: &PeerCertificate, now: Timestamp) -> bool {
@@ -100,9 +112,12 @@ impl Authorities {
 }
 
 impl PeerCertificate {
-    /// The chain of a handshake, the client's own certificate first.
+    /// The chain of a handshake, the client's own certificate first. `None` also where it is longer than any has to be.
     pub(crate) fn of(chain: &[CertificateDer<'_>]) -> Option<Arc<Self>> {
         let (own, others) = chain.split_first()?;
+        if !is_within_limits(own, others) {
+            return None;
+        }
         Some(Arc::new(Self {
             der: own.as_ref().into(),
             thumbprint: client_certificate::thumbprint(own),
@@ -132,12 +147,18 @@ impl PeerCertificate {
     /// When the first of the chain ends.
     fn first_end(&self) -> Timestamp {
         let chain = std::iter::once(self.der.as_ref()).chain(self.intermediates.iter().map(AsRef::as_ref));
-        let end = |der| {
-            let (_, certificate) = parse_x509_certificate(der).ok()?;
-            u64::try_from(certificate.validity().not_after.timestamp()).ok()
-        };
-        Timestamp::from_unix_seconds(chain.map(|der| end(der).unwrap_or(0)).min().unwrap_or(0))
+        let never = Timestamp::from_unix_seconds(0);
+        chain.map(|der| end(der).unwrap_or(never)).min().unwrap_or(never)
     }
+}
+
+fn end(der: &[u8]) -> Option<Timestamp> {
+    let (_, certificate) = parse_x509_certificate(der).ok()?;
+    u64::try_from(certificate.validity().not_after.timestamp()).ok().map(Timestamp::from_unix_seconds)
+}
+
+fn is_within_limits(own: &CertificateDer<'_>, others: &[CertificateDer<'_>]) -> bool {
+    others.len() < CHAIN_MAX && own.len() + others.iter().map(|other| other.len()).sum::<usize>() <= CHAIN_BYTES_MAX
 }
 
 /// Asks every client for a certificate and takes any: whoever judges it knows what for.
@@ -156,10 +177,14 @@ impl ClientCertVerifier for AskForAny {
 
     fn verify_client_cert(
         &self,
-        _own: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
+        own: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
         _now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
+        // The connection would carry it as long as it lives.
+        if !is_within_limits(own, intermediates) {
+            return Err(Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure));
+        }
         Ok(ClientCertVerified::assertion())
     }
 
@@ -211,5 +236,23 @@ impl std::error::Error for AuthoritiesError {}
 impl fmt::Debug for Authorities {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Authorities").field("any", &self.verifier.is_some()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_chain_has_its_limits() {
+        let of = |sizes: &[usize]| {
+            let chain: Vec<CertificateDer<'_>> = sizes.iter().map(|size| vec![0; *size].into()).collect();
+            let (own, others) = chain.split_first().unwrap();
+            let taken = AskForAny.verify_client_cert(own, others, UnixTime::now()).is_ok();
+            assert_eq!(taken, PeerCertificate::of(&chain).is_some(), "by a handshake as by a proxy");
+            taken
+        };
+        assert!(of(&[1000; CHAIN_MAX]) && of(&[CHAIN_BYTES_MAX]));
+        assert!(!of(&[1; CHAIN_MAX + 1]) && !of(&[CHAIN_BYTES_MAX, 1]));
     }
 }

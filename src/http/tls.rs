@@ -126,6 +126,10 @@ impl ServerTls {
             Clients::Asked => config.with_client_cert_verifier(Arc::new(AskForAny)),
         };
         let mut config = config.with_cert_resolver(shown.clone());
+        if clients == Clients::Asked {
+            // A ticket carries the client's whole chain: one, where most need none.
+            config.send_tls13_tickets = 1;
+        }
         config.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).into();
         config.ticketer = Ticketer::new().map_err(refused)?;
         // Tickets are kept by clients: nothing here grows with them, and no lock is shared by the workers.

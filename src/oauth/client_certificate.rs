@@ -9,6 +9,7 @@ use x509_parser::extensions::GeneralName;
 use x509_parser::parse_x509_certificate;
 
 use super::distinguished_name::DistinguishedName;
+use super::time::Timestamp;
 
 /// What a client's certificate must say of its subject (RFC 8705 section 2.1.2): one of these, and nothing else.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,14 +27,13 @@ pub enum CertificateSubject {
 }
 
 /// A certificate whose private key the caller has, and who it says that it is.
-#[derive(Clone)]
 pub struct PresentedCertificate {
     /// The client that is claimed: "the client MUST include the client_id" (RFC 8705 section 2).
     pub client_id: Box<str>,
     /// The certificate, DER.
     pub der: Arc<[u8]>,
-    /// Whether one whom the service believes has signed it for clients, and its time is now.
-    pub is_trusted: bool,
+    /// Whether one whom the service believes has signed it for clients, and its time is now. Asked last: it verifies signatures.
+    pub is_trusted: Box<dyn Fn(Timestamp) -> bool>,
 }
 
 /// Why a certificate proves nothing.
@@ -87,10 +87,7 @@ pub fn thumbprint(der: &[u8]) -> [u8; 32] {
 
 impl fmt::Debug for PresentedCertificate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PresentedCertificate")
-            .field("client_id", &self.client_id)
-            .field("is_trusted", &self.is_trusted)
-            .finish_non_exhaustive()
+        f.debug_struct("PresentedCertificate").field("client_id", &self.client_id).finish_non_exhaustive()
     }
 }
 

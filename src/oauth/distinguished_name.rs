@@ -4,7 +4,7 @@
 //! escaped or encoded; letters in values are not folded, so that a name never means more than was written.
 
 use data_encoding::HEXLOWER_PERMISSIVE;
-use x509_parser::asn1_rs::{Any, FromDer, Tag};
+use x509_parser::asn1_rs::{Any, Class, FromDer, Tag};
 use x509_parser::x509::X509Name;
 
 /// The attributes that have a name of their own: those of RFC 4514 section 3, then what certificates of companies hold.
@@ -179,6 +179,8 @@ impl Value {
     fn of(any: &Any<'_>) -> Option<Self> {
         let ascii = |bytes: &[u8]| bytes.is_ascii().then(|| String::from_utf8_lossy(bytes).into_owned());
         let text = match any.tag() {
+            // What a tag of another class means, only whoever made it knows.
+            _ if any.class() != Class::Universal => return Some(Self::other(any)),
             Tag::Utf8String => std::str::from_utf8(any.data).ok()?.to_owned(),
             Tag::PrintableString | Tag::Ia5String | Tag::NumericString | Tag::VisibleString => ascii(any.data)?,
             // As all who issue such certificates mean it: ISO 8859-1.
@@ -191,13 +193,17 @@ impl Value {
                 let (units, []) = any.data.as_chunks::<4>() else { return None };
                 units.iter().map(|unit| char::from_u32(u32::from_be_bytes(*unit))).collect::<Option<String>>()?
             }
-            tag => {
-                let mut bytes = tag.0.to_be_bytes().to_vec();
-                bytes.extend_from_slice(any.data);
-                return Some(Self::Other(bytes));
-            }
+            _ => return Some(Self::other(any)),
         };
         Some(Self::Text(text))
+    }
+
+    /// Compared by every byte.
+    fn other(any: &Any<'_>) -> Self {
+        let mut bytes = vec![any.class() as u8];
+        bytes.extend(any.tag().0.to_be_bytes());
+        bytes.extend_from_slice(any.data);
+        Self::Other(bytes)
     }
 }
 
@@ -236,6 +242,8 @@ mod tests {
             r"CN=smith\, jane+UID=7,O=Exämple,C=DE",
             r"CN=Smith\, Jane\ +UID=7,O=Exämple,C=DE",
             r"CN=Smith\, Jane+UID=#020107,O=Exämple,C=DE",
+            // Of a class whose number only its maker knows.
+            r"CN=#8c0b536d6974682c204a616e65+UID=7,O=Exämple,C=DE",
         ];
         for other in others {
             assert_ne!(name(same[0]), name(other), "{other}");

@@ -15,6 +15,11 @@ pub struct Network {
 pub struct NetworkError(pub &'static str);
 
 impl Network {
+    /// How many bits its addresses share.
+    pub fn prefix_bits(&self) -> u32 {
+        self.prefix_bits
+    }
+
     /// Whether an address lies in it. IPv4 addresses that are written as IPv6 are IPv4.
     pub fn holds(&self, address: IpAddr) -> bool {
         match (self.first, address.to_canonical()) {

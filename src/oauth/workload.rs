@@ -50,6 +50,14 @@ type Proven<T> = (Map<String, Value>, T);
 #[derive(Debug)]
 pub struct Rules<'a, T>(&'a Trusted<T>);
 
+impl Workload {
+    /// Whether claims may be just what both say.
+    pub fn may_fit_with(&self, other: &Self) -> bool {
+        let differs = |(name, value): (&String, &Value)| other.claims.get(name).is_some_and(|known| known != value);
+        !self.claims.iter().any(differs)
+    }
+}
+
 impl<T> Workloads<T> {
     /// Of these issuers. What is said of another is for nothing.
     pub fn new<'a>(

@@ -207,3 +207,22 @@ async fn it_listens_on_a_unix_socket() {
     wire.ask(&token_request()).await.expect_token();
     drop(server);
 }
+
+/// Who comes over a socket is believed what it says of its clients' certificates: other users of the machine do not come.
+#[tokio::test]
+async fn x09_a_socket_whose_peers_tell_of_certificates_is_closed_to_others() {
+    use std::os::unix::fs::PermissionsExt;
+    for (header, others_may) in [("none", true), ("client-cert", false)] {
+        let builder = TestServer::builder().set("public.client_certificate_header", header);
+        let path = builder.folder().join("jeton.sock");
+        let builder = builder.set("public.listen", format!("unix:{}", path.display()));
+        let admin = crate::harness::ports::free();
+        let (folder, process) = builder.set("admin.listen", format!("127.0.0.1:{admin}")).spawn();
+        let admin = std::net::SocketAddr::from(([127, 0, 0, 1], admin));
+        let server = TestServer::listening(folder, process, admin, admin).await;
+        crate::harness::until("the socket", async || path.exists().then_some(())).await;
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o005 != 0, others_may, "{header}: {mode:o}");
+        drop(server);
+    }
+}

@@ -36,18 +36,23 @@ impl Judge<'_> {
         }
     }
 
-    /// Rows X01 to X04 and A14.
+    /// Rows X01 to X04 and A14. Whoever signed it is looked for last: anybody may show a chain that costs signatures.
     pub(super) fn judge_certificate(&self, presented: &PresentedCertificate) -> Authentication {
         let Some(client) = self.clients.get(&presented.client_id) else {
             return refused(RefusalReason::UnknownClient, None);
         };
         let registration = client.registration();
+        let refused = |reason| refused(reason, Some(client.id().clone()));
         let fault = match registration.auth_method {
-            AuthMethod::TlsClientAuth if !presented.is_trusted => Some(CertificateFault::Untrusted),
+            _ if registration.disabled => return refused(RefusalReason::ClientDisabled),
             AuthMethod::TlsClientAuth => {
                 let subject = registration.certificate_subject.as_ref();
-                let is_its = subject.is_some_and(|subject| subject.is_of(&presented.der));
-                (!is_its).then_some(CertificateFault::Subject)
+                if !subject.is_some_and(|subject| subject.is_of(&presented.der)) {
+                    Some(CertificateFault::Subject)
+                } else {
+                    let now = Timestamp::from_unix_millis(self.options.clock.unix_millis());
+                    (!(presented.is_trusted)(now)).then_some(CertificateFault::Untrusted)
+                }
             }
             // "the certificate chain of the client's certificate is not validated by the server" (RFC 8705 section 2.2).
             AuthMethod::SelfSignedTlsClientAuth => {
@@ -55,12 +60,11 @@ impl Judge<'_> {
                 (!is_its).then_some(CertificateFault::Unknown)
             }
             AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost | AuthMethod::PrivateKeyJwt => {
-                return refused(RefusalReason::MethodNotRegistered, Some(client.id().clone()));
+                return refused(RefusalReason::MethodNotRegistered);
             }
         };
         match fault {
-            Some(fault) => refused(RefusalReason::Certificate(fault), Some(client.id().clone())),
-            None if registration.disabled => refused(RefusalReason::ClientDisabled, Some(client.id().clone())),
+            Some(fault) => refused(RefusalReason::Certificate(fault)),
             None => Authentication::Proven(client.clone()),
         }
     }

@@ -9,6 +9,7 @@ use crate::actors::deadlines::Deadlines;
 use crate::actors::mailbox::Capacity;
 use crate::failpoint::on_this_thread;
 use crate::oauth::client::Registration;
+use crate::oauth::client_certificate::{CertificateSubject, PresentedCertificate};
 use crate::oauth::client_secret::ClientSecret;
 use crate::oauth::credentials::Endpoint;
 use crate::oauth::form::Form;
@@ -183,6 +184,50 @@ async fn a22_who_is_wrong_too_often_is_told_to_wait_whether_registered_or_not_an
         assert_eq!(from(HERE, "strict", "other").await, Some(RefusalReason::WrongSecret));
         tokio::time::advance(Duration::from_secs(60)).await;
         assert_eq!(from(HERE, "good", "other").await, Some(RefusalReason::WrongSecret));
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn x03_who_signed_a_certificate_is_looked_for_last_and_a_chain_that_nobody_signed_counts_as_a_guess() {
+    let door = Door::new();
+    let der: Arc<[u8]> = {
+        let parameters = rcgen::CertificateParams::new(["by-tls.example".to_owned()]).unwrap();
+        parameters.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap().der().to_vec().into()
+    };
+    let by_tls = |id: &str, san: &str, disabled| {
+        let mut registration = Registration::new(ClientId::new(id));
+        registration.auth_method = AuthMethod::TlsClientAuth;
+        registration.certificate_subject = Some(CertificateSubject::Dns(san.into()));
+        registration.disabled = disabled;
+        Client::new(registration)
+    };
+    let its = "by-tls.example";
+    let [good, off, other] = [by_tls("good", its, false), by_tls("off", its, true), by_tls("other", "other", false)];
+    let mut by_secret = Registration::new(ClientId::new("by-secret"));
+    by_secret.secrets = vec![SecretHash::of(&Secret::new(SECRET)).into()];
+    door.clients.store(Arc::new(Clients::new([good, off, other, Client::new(by_secret)])));
+    door.within(async |authenticator| {
+        let show = async |id: &str, is_trusted: fn(Timestamp) -> bool| {
+            let presented =
+                PresentedCertificate { client_id: id.into(), der: der.clone(), is_trusted: Box::new(is_trusted) };
+            ask(&authenticator, PresentedCredentials::Certificate(Box::new(presented))).await
+        };
+        let unasked: fn(Timestamp) -> bool = |_| unreachable!("its signatures are verified for nothing");
+        for (id, reason) in [
+            ("nobody", RefusalReason::UnknownClient),
+            ("off", RefusalReason::ClientDisabled),
+            ("other", RefusalReason::Certificate(CertificateFault::Subject)),
+            ("by-secret", RefusalReason::MethodNotRegistered),
+        ] {
+            assert_eq!(show(id, unasked).await.unwrap_err().0, reason);
+        }
+        for _ in 0..20 {
+            let untrusted = RefusalReason::Certificate(CertificateFault::Untrusted);
+            assert_eq!(show("good", |_| false).await, Err((untrusted, true)));
+        }
+        assert_eq!(show("good", |_| false).await, Err((RefusalReason::TooMany { retry_after_seconds: 60 }, true)));
+        assert_eq!(show("good", |_| true).await, Ok("good".into()), "what is right is never refused");
     })
     .await;
 }

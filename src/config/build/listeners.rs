@@ -5,7 +5,7 @@ use crate::config::address::ListenAddress;
 use crate::config::options::{AdminOptions, MtlsOptions, PlainHttp, PublicOptions, TlsOptions};
 use crate::http::proxies::{CertificateHeader, Proxies};
 use crate::oauth::metadata::Issuer;
-use crate::oauth::network::NetworkError;
+use crate::oauth::network::{Network, NetworkError};
 use crate::oauth::secret::Secret;
 
 /// The shortest token that opens `/admin/`.
@@ -48,10 +48,11 @@ impl Builder<'_> {
             self.mistake_with_hint("public.listen", what, hint);
         }
         let workers = self.number("public.workers");
-        PublicOptions { listen, workers, plain_http, tls, proxies: self.proxies() }
+        let proxies = self.proxies(&listen);
+        PublicOptions { listen, workers, plain_http, tls, proxies }
     }
 
-    fn proxies(&mut self) -> Proxies {
+    fn proxies(&mut self, listen: &ListenAddress) -> Proxies {
         let name = "public.trusted_proxies";
         let listed = self.text(name).unwrap_or_default().to_owned();
         let mut networks = Vec::new();
@@ -67,11 +68,22 @@ impl Builder<'_> {
                 }
             }
         }
-        let certificate = match self.text("public.client_certificate_header") {
+        let header = "public.client_certificate_header";
+        let certificate = match self.text(header) {
             Some("client-cert") => CertificateHeader::ClientCert,
             Some("xfcc") => CertificateHeader::Xfcc,
             _ => CertificateHeader::None,
         };
+        if certificate != CertificateHeader::None {
+            let is_everybody = |network: &Network| network.prefix_bits() == 0;
+            if networks.iter().any(is_everybody) {
+                let what = format!("everybody would be a proxy, and could say by `{header}` that it is any client");
+                self.mistake_with_hint(name, what, "name the networks that the proxies alone stand in");
+            }
+            if networks.is_empty() && matches!(listen, ListenAddress::Tcp(_)) {
+                self.warn(header, format!("is never read: no proxy is trusted ({name})"));
+            }
+        }
         Proxies { networks, certificate }
     }
 

@@ -1,28 +1,46 @@
 //! What is allowed and can hardly be meant: told by `config check` and at every reload.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::ReadClient;
 use crate::config::hint::closest;
 use crate::config::mistake::Warning;
-use crate::oauth::client::IntrospectionRight;
+use crate::oauth::client::{AuthMethod, IntrospectionRight};
 use crate::oauth::workload::{TrustedIssuer, Workload};
+
+/// Rules for one subject that each is compared with: of thousands alike one warning tells.
+const COMPARED_MAX: usize = 100;
+
+/// Certificates that prove a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CertificatesTaken {
+    /// None: no listener asks for one, and no proxy tells of one.
+    None,
+    /// Those that are registered: nobody is believed who signs others.
+    Registered,
+    /// Those that are registered, and those signed by `mtls.client_ca_file`.
+    All,
+}
 
 /// Everything doubtful about a set of clients.
 pub(super) fn advise<'a>(
     clients: impl Iterator<Item = &'a ReadClient> + Clone,
     issuers: &[TrustedIssuer],
+    certificates: CertificatesTaken,
 ) -> Vec<Warning> {
     let audiences: BTreeSet<&str> =
         clients.clone().flat_map(|client| client.registration.audience.iter().map(String::as_str)).collect();
     let mut warnings = Vec::new();
+    let clients_again = clients.clone();
     for client in clients {
         warnings.extend(client.warnings.iter().cloned());
         warnings.extend(without_audience(client));
         warnings.extend(unknown_audiences(client, &audiences));
         warnings.extend(without_secret(client));
         warnings.extend(untrusted_issuers(client, issuers));
+        warnings.extend(certificate_not_taken(client, certificates));
     }
+    warnings.extend(shared_workloads(clients_again));
     warnings.sort();
     warnings
 }
@@ -72,6 +90,51 @@ fn untrusted_issuers(client: &ReadClient, issuers: &[TrustedIssuer]) -> Vec<Warn
         Warning::new(client.origin.clone(), what)
     };
     strangers.map(warning).collect()
+}
+
+/// Of two clients whom one token may prove, it is always the one whose id comes first.
+fn shared_workloads<'a>(clients: impl Iterator<Item = &'a ReadClient>) -> Vec<Warning> {
+    let mut of_subject: BTreeMap<(&str, &str), Vec<(&Workload, &ReadClient)>> = BTreeMap::new();
+    for client in clients {
+        for workload in &client.registration.workloads {
+            of_subject.entry((&workload.issuer, &workload.subject)).or_default().push((workload, client));
+        }
+    }
+    let mut warnings = Vec::new();
+    for rules in of_subject.values() {
+        for (place, (workload, client)) in rules.iter().enumerate() {
+            let id = &client.registration.client_id;
+            let other = rules[..place]
+                .iter()
+                .rev()
+                .take(COMPARED_MAX)
+                .find(|(known, other)| other.registration.client_id != *id && known.may_fit_with(workload));
+            let Some((_, other)) = other else { continue };
+            let other = &other.registration.client_id;
+            let (first, second) = if id < other { (id, other) } else { (other, id) };
+            let what = format!(
+                "a token of `{}` with the sub `{}` may prove client `{first}` and client `{second}`: then it proves `{first}`; tell them apart by `claims`",
+                workload.issuer, workload.subject
+            );
+            warnings.push(Warning::new(client.origin.clone(), what));
+        }
+    }
+    warnings
+}
+
+fn certificate_not_taken(client: &ReadClient, taken: CertificatesTaken) -> Option<Warning> {
+    let registration = &client.registration;
+    let why = match (registration.auth_method, taken) {
+        (AuthMethod::TlsClientAuth, CertificatesTaken::Registered) => {
+            "nobody is believed who signs one (mtls.client_ca_file)"
+        }
+        (AuthMethod::TlsClientAuth | AuthMethod::SelfSignedTlsClientAuth, CertificatesTaken::None) => {
+            "none is asked for (mtls.listen, public.client_certificate_header)"
+        }
+        _ => return None,
+    };
+    let what = format!("client `{}` proves by a certificate who it is, and {why}", registration.client_id);
+    (!registration.disabled).then(|| Warning::new(client.origin.clone(), what))
 }
 
 fn without_secret(client: &ReadClient) -> Option<Warning> {

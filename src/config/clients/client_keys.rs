@@ -2,11 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use data_encoding::BASE64;
 use serde_json::{Map, Value};
-use x509_parser::parse_x509_certificate;
 
 use super::members::Members;
+use super::own_certificates;
 use crate::config::mistake::{Mistake, Origin, Warning};
 use crate::oauth::client::AuthMethod;
 use crate::oauth::jws::json;
@@ -79,7 +78,7 @@ impl ClientKeys {
         auth_method: AuthMethod,
     ) {
         if auth_method == AuthMethod::SelfSignedTlsClientAuth {
-            return self.take_certificates(members, set, name, origin);
+            return self.certificates = own_certificates::read(members, set, name, &origin);
         }
         let (keys, left_out) = match JwkSet::read(set) {
             Ok(read) => read,
@@ -105,22 +104,6 @@ impl ClientKeys {
             self.warnings.push(Warning::new(origin, what));
         }
         self.keys = keys;
-    }
-
-    /// "the client's public X.509 certificates […] using the x5c parameter" (RFC 8705 section 2.2.2).
-    fn take_certificates(&mut self, members: &Members<'_>, set: &Map<String, Value>, name: &str, origin: Origin) {
-        let listed = set.get("keys").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-        for key in listed {
-            let own = key.get("x5c").and_then(|chain| chain.get(0)).and_then(Value::as_str);
-            let der = own.and_then(|own| BASE64.decode(own.as_bytes()).ok());
-            match der.filter(|der| parse_x509_certificate(der).is_ok_and(|(rest, _)| rest.is_empty())) {
-                Some(der) => self.certificates.push(der),
-                None => members.mistake(origin.clone(), format!("`{name}`: a key without a certificate in `x5c`")),
-            }
-        }
-        if listed.is_empty() {
-            members.mistake(origin, format!("`{name}` holds no keys"));
-        }
     }
 }
 

@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
+use super::advice::CertificatesTaken;
 use super::workloads::ReadIssuer;
 use super::{ReadClient, ReadFile, advice, read_file, twice};
 use crate::config::mistake::{Mistake, Origin, Warning};
@@ -16,12 +17,21 @@ use crate::oauth::workload::TrustedIssuer;
 #[derive(Debug)]
 pub struct ClientsSource {
     path: PathBuf,
-    ttl_seconds_max: u32,
+    terms: Terms,
     demo: Vec<Registration>,
     may_be_missing: bool,
     good: BTreeMap<PathBuf, Good>,
     registered: HashMap<ClientId, Registration>,
     secret_files: BTreeSet<PathBuf>,
+}
+
+/// What the service is configured to, as far as it bounds what can be registered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// No token may live longer.
+    pub ttl_seconds_max: u32,
+    /// By which certificates clients can prove who they are.
+    pub certificates: CertificatesTaken,
 }
 
 /// What reading found.
@@ -61,14 +71,10 @@ impl ClientsSource {
     ///
     /// # Errors
     /// Every mistake: at a start nothing bad is passed over.
-    pub fn open(
-        path: &Path,
-        ttl_seconds_max: u32,
-        demo: Vec<Registration>,
-    ) -> Result<(Self, ClientsRead), Vec<Mistake>> {
+    pub fn open(path: &Path, terms: Terms, demo: Vec<Registration>) -> Result<(Self, ClientsRead), Vec<Mistake>> {
         let mut source = Self {
             path: path.to_path_buf(),
-            ttl_seconds_max,
+            terms,
             may_be_missing: !demo.is_empty(),
             demo,
             good: BTreeMap::new(),
@@ -90,7 +96,7 @@ impl ClientsSource {
         if self.path.exists() || !self.may_be_missing {
             self.check_there()?;
             let paths = files_of(&self.path).into_iter();
-            files.extend(paths.map(|path| (path.clone(), read_file(&path, self.ttl_seconds_max))));
+            files.extend(paths.map(|path| (path.clone(), read_file(&path, self.terms.ttl_seconds_max))));
         }
         self.secret_files = self.secret_files_of(&files);
         let sifted = self.sift(files);
@@ -154,7 +160,8 @@ impl ClientsSource {
         self.good = sifted.good;
         let issuers: Vec<TrustedIssuer> =
             self.good.values().flat_map(|good| &good.issuers).map(|read| read.issuer.clone()).collect();
-        let mut warnings = advice::advise(self.good.values().flat_map(|good| &good.clients), &issuers);
+        let mut warnings =
+            advice::advise(self.good.values().flat_map(|good| &good.clients), &issuers, self.terms.certificates);
         let files = self.good.values().flat_map(|good| &good.clients).map(|client| client.registration.clone());
         let mut registered: HashMap<ClientId, Registration> = files.map(|one| (one.client_id.clone(), one)).collect();
         for demo in &self.demo {

@@ -7,6 +7,7 @@ use crate::oauth::client::{AuthMethod, IntrospectionRight};
 use crate::oauth::scope::Scope;
 use crate::oauth::secret::{Secret, SecretHash};
 
+const TERMS: Terms = Terms { ttl_seconds_max: 86_400, certificates: CertificatesTaken::All };
 const STRONG: &str = "k7Qz1Xw9Rt4Lm2Vb8Nc6Jh3Gf5Dp0SaYeUo";
 
 fn hash() -> String {
@@ -154,7 +155,7 @@ impl Scene {
     }
 
     fn open(&self, name: &str) -> (ClientsSource, ClientsRead) {
-        ClientsSource::open(&self.0.path().join(name), 86_400, Vec::new()).unwrap()
+        ClientsSource::open(&self.0.path().join(name), TERMS, Vec::new()).unwrap()
     }
 }
 
@@ -212,7 +213,7 @@ fn a_bad_file_of_a_folder_keeps_its_last_good_clients() {
 #[test]
 fn at_the_start_nothing_bad_is_passed_over() {
     let scene = Scene::new(&[("a.toml", &client("a", "")), ("b.toml", &client("a", ""))]);
-    let found = ClientsSource::open(scene.0.path(), 86_400, Vec::new()).unwrap_err();
+    let found = ClientsSource::open(scene.0.path(), TERMS, Vec::new()).unwrap_err();
     assert!(found[0].what.contains("registered twice"));
 }
 
@@ -256,11 +257,11 @@ fn what_can_hardly_be_meant_warns() {
 fn demo_clients_stand_beside_the_files_and_behind_them() {
     let scene = Scene::new(&[("c.toml", &(client("demo", "scope = \"mine\"") + &client("a", "")))]);
     let path = scene.0.path().join("c.toml");
-    let (_, read) = ClientsSource::open(&path, 86_400, demo::registrations()).unwrap();
+    let (_, read) = ClientsSource::open(&path, TERMS, demo::registrations()).unwrap();
     assert_eq!(read.clients.len(), 3);
     assert_eq!(read.clients.get("demo").unwrap().registration().scope.as_str(), "mine");
     assert!(read.warnings[0].what.contains("in place of the demo client"));
-    let absent = ClientsSource::open(&scene.0.path().join("absent"), 86_400, demo::registrations());
+    let absent = ClientsSource::open(&scene.0.path().join("absent"), TERMS, demo::registrations());
     assert_eq!(absent.unwrap().1.clients.len(), 2);
 }
 
@@ -280,7 +281,11 @@ fn a_client_that_signs_has_keys_and_no_secret() {
     assert!(read.mistakes.is_empty(), "{:?}", read.mistakes);
     let registration = &read.clients[0].registration;
     assert_eq!((registration.auth_method, registration.keys.len()), (AuthMethod::PrivateKeyJwt, 1));
-    assert!(advice::advise(read.clients.iter(), &[]).iter().all(|warning| !warning.to_string().contains("secret")));
+    assert!(
+        advice::advise(read.clients.iter(), &[], TERMS.certificates)
+            .iter()
+            .all(|warning| !warning.to_string().contains("secret"))
+    );
 
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.jwks");

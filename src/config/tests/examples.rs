@@ -12,6 +12,7 @@ use crate::config::table::{self, Key, Kind, Preset};
 const OPTIONS: &str = include_str!("../../../jeton.example.toml");
 /// RFC 8037 appendix A.
 const JWKS: &str = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
+const TERMS: clients::Terms = clients::Terms { ttl_seconds_max: 86_400, certificates: clients::CertificatesTaken::All };
 const CLIENTS: &str = include_str!("../../../clients.example.toml");
 
 /// The text with every commented assignment made a real one.
@@ -98,7 +99,7 @@ fn the_example_of_clients_is_accepted_and_shows_every_member() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
     std::fs::write(at("as-it-stands.toml"), CLIENTS).unwrap();
-    let read = clients::ClientsSource::open(&at("as-it-stands.toml"), 86_400, Vec::new()).unwrap().1;
+    let read = clients::ClientsSource::open(&at("as-it-stands.toml"), TERMS, Vec::new()).unwrap().1;
     assert_eq!((read.clients.len(), read.warnings.as_slice()), (5, &[][..]));
 
     std::fs::write(at("orders-api-secret"), "some-secret\n").unwrap();

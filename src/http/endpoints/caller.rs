@@ -18,7 +18,7 @@ use crate::oauth::credentials::{Endpoint, PresentedCredentials, PresentedMethod,
 use crate::oauth::error::ProtocolError;
 use crate::oauth::form::Form;
 use crate::oauth::introspection;
-use crate::oauth::replay::Claimed;
+use crate::oauth::replay::{Claimed, SingleUse};
 use crate::oauth::source::Source;
 use crate::telemetry::labels::{AuthMethod, AuthOutcome, IntrospectionOutcome, Label, LimitMode, LimitName};
 
@@ -49,10 +49,11 @@ pub(super) fn presented(
     };
     // "the client MUST include the "client_id" parameter" (RFC 8705 section 2; row X02).
     let client_id = form.client_id.as_deref().ok_or(NO_CLIENT_ID)?;
+    let (shown, authorities) = (certificate.clone(), authorities.load_full());
     Ok(PresentedCredentials::Certificate(Box::new(PresentedCertificate {
         client_id: client_id.into(),
         der: certificate.der.clone(),
-        is_trusted: certificate.is_trusted_by(&authorities.load_full(), services.now()),
+        is_trusted: Box::new(move |now| shown.is_trusted_by(&authorities, now)),
     })))
 }
 
@@ -63,19 +64,10 @@ pub(super) async fn authenticate(
     presented: PresentedCredentials,
     notes: &mut Notes,
 ) -> Result<Caller, Failure> {
-    let mut method = method(&presented);
-    let judged = match services.authenticator.authenticate(asked.by, presented, source(asked)).await {
-        Ok(Authentication::ProvenOnce(client, single_use)) => {
-            services.notary.note(asked.by, single_use).await.map(|claimed| judge_use(client, claimed))
-        }
-        Ok(Authentication::Proven(client)) => {
-            method = method_of(&client, method);
-            Ok(Ok(client))
-        }
-        Ok(Authentication::Refused(refusal)) => Ok(Err(refusal)),
-        Err(error) => Err(error),
-    };
-    conclude(services, asked, method, judged, notes)
+    let method = method(&presented);
+    let judged = services.authenticator.authenticate(asked.by, presented, source(asked)).await;
+    let once = async |single_use| services.notary.note(asked.by, single_use).await;
+    conclude(services, asked, method, judged, once, notes).await
 }
 
 /// The same, in the lane that load on the other endpoints cannot fill.
@@ -85,19 +77,10 @@ pub(super) async fn authenticate_for_revocation(
     presented: PresentedCredentials,
     notes: &mut Notes,
 ) -> Result<Caller, Failure> {
-    let mut method = method(&presented);
-    let judged = match services.authenticator.authenticate_for_revocation(asked.by, presented, source(asked)).await {
-        Ok(Authentication::ProvenOnce(client, single_use)) => {
-            services.notary.note_for_revocation(asked.by, single_use).await.map(|claimed| judge_use(client, claimed))
-        }
-        Ok(Authentication::Proven(client)) => {
-            method = method_of(&client, method);
-            Ok(Ok(client))
-        }
-        Ok(Authentication::Refused(refusal)) => Ok(Err(refusal)),
-        Err(error) => Err(error),
-    };
-    conclude(services, asked, method, judged, notes)
+    let method = method(&presented);
+    let judged = services.authenticator.authenticate_for_revocation(asked.by, presented, source(asked)).await;
+    let once = async |single_use| services.notary.note_for_revocation(asked.by, single_use).await;
+    conclude(services, asked, method, judged, once, notes).await
 }
 
 /// The last of all checks: "The authorization server MAY ensure that JWTs are not replayed by maintaining the set of used "jti" values"
@@ -136,14 +119,27 @@ fn method_of(client: &Client, presented: AuthMethod) -> AuthMethod {
     }
 }
 
-fn conclude(
+/// Counts a try, and says what became of it; `once` notes the use of what proves once.
+async fn conclude(
     services: &Services,
     asked: &Asked<'_>,
-    method: AuthMethod,
-    judged: Result<Judged, ActorError>,
+    mut method: AuthMethod,
+    judged: Result<Authentication, ActorError>,
+    once: impl AsyncFnOnce(SingleUse) -> Result<Claimed, ActorError>,
     notes: &mut Notes,
 ) -> Result<Caller, Failure> {
-    match judged {
+    let known = match judged {
+        Ok(Authentication::ProvenOnce(client, single_use)) => {
+            once(single_use).await.map(|claimed| judge_use(client, claimed))
+        }
+        Ok(Authentication::Proven(client)) => {
+            method = method_of(&client, method);
+            Ok(Ok(client))
+        }
+        Ok(Authentication::Refused(refusal)) => Ok(Err(refusal)),
+        Err(error) => Err(error),
+    };
+    match known {
         Ok(Ok(client)) => {
             count(services, method, AuthOutcome::Success);
             notes.client(client.id());

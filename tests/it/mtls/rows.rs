@@ -235,11 +235,21 @@ async fn x08_the_metadata_names_the_listener_and_no_other_asks() {
 async fn an_authority_that_is_believed_no_more_ends_what_it_signed() {
     let scene = Scene::set().await;
     let person = scene.people.signed("by-uri");
+    // As another: who shows again and again what is not believed is told to wait.
+    let other = scene.people.signed("by-ip");
+    let until_believed = async || {
+        until("belief", async || {
+            let answer = scene.send(Http::One, Some(&other.certificate), &ask(other)).await;
+            (answer.status == 200).then_some(())
+        })
+        .await;
+    };
     for version in [&TLS12, &TLS13] {
         scene.server.write("clients-ca.crt", &scene.people.authority.pem());
         let config = tls::client_with(b"http/1.1", &[version], &person.certificate);
         let mut kept = Wire::over(Box::new(tls::connect_as(&config, scene.server.mtls()).await.unwrap()), "as.example");
-        until("belief", async || (kept.ask(&ask(person)).await.status == 200).then_some(())).await;
+        until_believed().await;
+        kept.ask(&ask(person)).await.expect_token();
 
         let stream = tls::connect_as(&config, scene.server.mtls()).await.unwrap();
         assert_eq!(stream.get_ref().1.handshake_kind(), Some(HandshakeKind::Resumed));
@@ -254,12 +264,24 @@ async fn an_authority_that_is_believed_no_more_ends_what_it_signed() {
     }
     // A file that holds nothing usable changes nothing.
     scene.server.write("clients-ca.crt", &scene.people.authority.pem());
-    until("belief", async || {
-        let answer = scene.send(Http::One, Some(&person.certificate), &ask(person)).await;
-        (answer.status == 200).then_some(())
-    })
-    .await;
+    until_believed().await;
     scene.server.write("clients-ca.crt", "nothing");
     scene.server.until_event("reload_failed", |line| line.to_string().contains("mtls.client_ca_file")).await;
     scene.send(Http::One, Some(&person.certificate), &ask(person)).await.expect_token();
+}
+
+/// The listener stays until the next start; whoever is not asked for any more is not believed on it.
+#[tokio::test]
+async fn a_listener_that_the_configuration_lost_believes_nobody_s_signature() {
+    let scene = Scene::set().await;
+    let person = scene.people.signed("by-dn");
+    let show = async || scene.send(Http::One, Some(&person.certificate), &ask(person)).await;
+    show().await.expect_token();
+    let config = std::fs::read_to_string(scene.server.folder().join("jeton.toml")).unwrap();
+    let mut without: toml::Table = toml::from_str(&config).unwrap();
+    without.remove("mtls").unwrap();
+    scene.server.write("jeton.toml", &without.to_string());
+    until("disbelief", async || (show().await.status == 401).then_some(())).await;
+    let own = &scene.people.own;
+    scene.send(Http::One, Some(&own.certificate), &ask(own)).await.expect_token();
 }

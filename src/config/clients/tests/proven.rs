@@ -19,7 +19,11 @@ fn a_client_with_a_certificate_has_one_subject_and_no_secret() {
     assert!(file.mistakes.is_empty(), "{:#?}", file.mistakes);
     let registration = &file.clients[0].registration;
     assert_eq!(registration.certificate_subject, Some(CertificateSubject::Ip("192.0.2.7".parse().unwrap())));
-    assert!(advice::advise(file.clients.iter(), &[]).iter().all(|warning| !warning.to_string().contains("secret")));
+    assert!(
+        advice::advise(file.clients.iter(), &[], TERMS.certificates)
+            .iter()
+            .all(|warning| !warning.to_string().contains("secret"))
+    );
 
     only(&by_tls(""), "has no subject that its certificate must have; write one of tls_client_auth_subject_dn");
     let dn = "tls_client_auth_subject_dn = \"CN=a\"";
@@ -50,6 +54,76 @@ fn a_client_with_a_certificate_of_its_own_has_registered_it() {
 }
 
 #[test]
+fn a_key_is_that_of_its_certificate_and_has_no_private_part() {
+    let made = |algorithm| {
+        let key = rcgen::KeyPair::generate_for(algorithm).unwrap();
+        let certificate = rcgen::CertificateParams::default().self_signed(&key).unwrap();
+        (data_encoding::BASE64.encode(certificate.der()), key.public_key_raw().to_vec())
+    };
+    let base64url = |bytes: &[u8]| data_encoding::BASE64URL_NOPAD.encode(bytes);
+    let found = |members: &str, x5c: &str| {
+        let key = format!("{{ {members}, x5c = [\"{x5c}\"] }}");
+        client(&format!("token_endpoint_auth_method = \"self_signed_tls_client_auth\"\njwks = {{ keys = [{key}] }}"))
+    };
+    let (of_ec, point) = made(&rcgen::PKCS_ECDSA_P256_SHA256);
+    let (of_ed, octets) = made(&rcgen::PKCS_ED25519);
+    let (x, y, octets) = (base64url(&point[1..33]), base64url(&point[33..]), base64url(&octets));
+    let ec = format!("kty = \"EC\", crv = \"P-256\", x = \"{x}\", y = \"{y}\"");
+    let okp = format!("kty = \"OKP\", crv = \"Ed25519\", x = \"{octets}\"");
+    for (members, x5c) in [(ec.as_str(), &of_ec), ("kty = \"EC\"", &of_ec), (&okp, &of_ed), ("use = \"sig\"", &of_ed)] {
+        assert_eq!(found(members, x5c), [""; 0], "{members}");
+    }
+    let swapped = format!("kty = \"EC\", x = \"{y}\", y = \"{x}\"");
+    for (members, x5c) in [
+        (ec.as_str(), &of_ed),
+        (&okp, &of_ec),
+        ("kty = \"RSA\"", &of_ec),
+        (&swapped, &of_ec),
+        ("kty = \"EC\", x = 1", &of_ec),
+    ] {
+        only(&found(members, x5c), "a key is not that of its certificate in `x5c`");
+    }
+    only(&found(&format!("{ec}, d = \"AA\""), &of_ec), "private part");
+}
+
+#[test]
+fn a_client_whose_certificate_nobody_asks_for_is_told() {
+    let text = "[[client]]\nclient_id = \"a\"\naudience = [\"https://a\"]\ntoken_endpoint_auth_method = \"tls_client_auth\"\ntls_client_auth_san_ip = \"192.0.2.7\"\n";
+    let warnings = |text: &str, certificates| {
+        let file = read(text);
+        advice::advise(file.clients.iter(), &[], certificates).iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(warnings(text, CertificatesTaken::All), [""; 0]);
+    only(&warnings(text, CertificatesTaken::Registered), "nobody is believed who signs one (mtls.client_ca_file)");
+    only(&warnings(text, CertificatesTaken::None), "none is asked for (mtls.listen, public.client_certificate_header)");
+    assert_eq!(warnings(&format!("{text}disabled = true"), CertificatesTaken::None), [""; 0]);
+}
+
+#[test]
+fn rules_that_one_token_may_fit_are_told() {
+    let warnings = |claims: [&str; 2]| {
+        let client = |id: &str, claims: &str| {
+            format!(
+                "[[client]]\nclient_id = \"{id}\"\naudience = [\"https://a\"]\nworkloads = [{{ issuer = \"https://i\", sub = \"s\"{claims} }}]\n"
+            )
+        };
+        let issuer = format!("[[trusted_issuer]]\nissuer = \"https://i\"\njwks = {{ keys = [{P256}] }}\n");
+        let file = read(&format!("{issuer}{}{}", client("b", claims[0]), client("a", claims[1])));
+        assert!(file.mistakes.is_empty(), "{:#?}", file.mistakes);
+        let issuers: Vec<_> = file.issuers.iter().map(|read| read.issuer.clone()).collect();
+        advice::advise(file.clients.iter(), &issuers, TERMS.certificates)
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+    };
+    let told = "may prove client `a` and client `b`: then it proves `a`";
+    only(&warnings(["", ""]), told);
+    only(&warnings([", claims = { env = \"x\" }", ""]), told);
+    only(&warnings([", claims = { env = \"x\" }", ", claims = { ref = \"y\" }"]), told);
+    assert_eq!(warnings([", claims = { env = \"x\" }", ", claims = { env = \"y\" }"]), [""; 0]);
+}
+
+#[test]
 fn a_trusted_issuer_has_a_name_and_keys_and_is_trusted_once() {
     let issuer = |members: &str| mistakes(&format!("[[trusted_issuer]]\n{members}\n"));
     let keys = format!("jwks = {{ keys = [{P256}] }}");
@@ -74,7 +148,8 @@ fn a_workload_names_its_issuer_and_subject() {
     only(&client("workloads = [{ issuer = \"https://a\", sub = \"b\", subject = \"c\" }]"), "has no `subject`");
     let file = read("[[client]]\nclient_id = \"a\"\nworkloads = [{ issuer = \"https://a.example\", sub = \"b\" }]");
     assert!(file.mistakes.is_empty(), "{:#?}", file.mistakes);
-    let warnings: Vec<String> = advice::advise(file.clients.iter(), &[]).iter().map(ToString::to_string).collect();
+    let warnings: Vec<String> =
+        advice::advise(file.clients.iter(), &[], TERMS.certificates).iter().map(ToString::to_string).collect();
     let told = |what: &str| warnings.iter().any(|warning| warning.contains(what));
     assert!(told("proven by tokens of `https://a.example`, which is no [[trusted_issuer]]") && !told("no secret"));
 }
