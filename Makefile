@@ -73,6 +73,14 @@ observe: ## let a real Prometheus watch jeton under load, ask every query of rul
 	@server=$$(scripts/redis-server) && tools=$$(scripts/prometheus) && \
 	REDIS_SERVER=$$server PROMETHEUS_BIN=$$tools python3 -B scripts/observe
 
+interop: ## let clients that others wrote speak to jeton, and ask oidc-provider the same; needs Python and npm
+	$(CARGO) build --locked
+	python3 -m venv target/interop/venv
+	target/interop/venv/bin/python -m pip install --quiet --disable-pip-version-check --requirement scripts/interop/requirements.txt
+	mkdir -p target/interop && cp -R scripts/interop/node target/interop/
+	npm ci --ignore-scripts --no-audit --no-fund --prefix target/interop/node
+	@server=$$(scripts/redis-server) && REDIS_SERVER=$$server target/interop/venv/bin/python -B scripts/interop
+
 fuzz: ## let fuzzers at every door for $(FUZZ_SECONDS) seconds each; needs nightly Rust, and installs cargo-fuzz into target/
 	FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/fuzz
 
