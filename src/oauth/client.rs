@@ -1,11 +1,12 @@
 //! Registered clients: who they are, how they prove it, what they may ask for.
 
-use std::hint::black_box;
+mod registry;
+
 use std::sync::Arc;
 
-use foldhash::HashMap;
 use serde_json::{Map, Value};
 
+pub use self::registry::Clients;
 use super::client_certificate::CertificateSubject;
 pub use super::client_id::ClientId;
 use super::client_secret::{ClientSecret, SecretUses};
@@ -16,7 +17,7 @@ use super::scope::Scope;
 use super::secret::SecretHash;
 use super::time::{Lifetime, Timestamp};
 use super::token_request::TokenRequest;
-use super::workload::{TrustedIssuer, Workload, Workloads};
+use super::workload::Workload;
 
 /// Targets (`resource` and `audience`) in one request (R04).
 const TARGETS_MAX: usize = 16;
@@ -126,16 +127,6 @@ pub struct Client {
     registration: Registration,
     default_grant: Arc<Grant>,
     uses: SecretUses,
-}
-
-/// All clients a node knows, at one moment. Replaced as a whole when the registration changes.
-#[derive(Debug)]
-pub struct Clients {
-    by_id: HashMap<ClientId, Arc<Client>>,
-    nobody: Arc<Client>,
-    /// One of them, whichever.
-    somebody: Option<ClientId>,
-    workloads: Workloads<Arc<Client>>,
 }
 
 impl Client {
@@ -307,80 +298,6 @@ fn is_absolute_uri(text: &str) -> bool {
         && scheme.bytes().all(scheme_byte)
         && !rest.is_empty()
         && rest.bytes().all(uri_byte)
-}
-
-impl Default for Clients {
-    fn default() -> Self {
-        Self::new([])
-    }
-}
-
-impl Clients {
-    /// A registry; of two registrations with one id the later one stands (whoever reads them refuses that before).
-    pub fn new(clients: impl IntoIterator<Item = Client>) -> Self {
-        let by_id: HashMap<_, _> = clients.into_iter().map(|client| (client.id().clone(), Arc::new(client))).collect();
-        let somebody = by_id.keys().next().cloned();
-        Self { by_id, nobody: Arc::new(Client::nobody()), somebody, workloads: Workloads::default() }
-    }
-
-    /// The same, some of whom are proven by tokens of these.
-    pub fn with_issuers(mut self, issuers: Vec<TrustedIssuer>) -> Self {
-        // In the order of their ids: where two claim one token, it is always the same who gets it.
-        let mut clients: Vec<&Arc<Client>> = self.by_id.values().collect();
-        clients.sort_by(|a, b| a.id().cmp(b.id()));
-        let mut proven = Vec::new();
-        for client in clients {
-            proven.extend(client.registration.workloads.iter().map(|workload| (workload, Arc::clone(client))));
-        }
-        self.workloads = Workloads::new(issuers, proven);
-        self
-    }
-
-    /// Whose tokens prove whom.
-    pub fn workloads(&self) -> &Workloads<Arc<Client>> {
-        &self.workloads
-    }
-
-    /// Who stands in where no client of an id is registered, so that looking costs the same. It is not among the others and proves nothing.
-    pub fn nobody(&self) -> &Arc<Client> {
-        &self.nobody
-    }
-
-    /// The client with this id.
-    pub fn get(&self, id: &str) -> Option<&Arc<Client>> {
-        self.by_id.get(id)
-    }
-
-    /// Looks up the other kind of id than was looked up: one that is there behind one that is not. A find reads and compares what a miss does
-    /// not, so a refusal does both, whoever was named.
-    pub fn even_out(&self, found: Option<&Arc<Client>>) {
-        let other = if found.is_some() { None } else { self.somebody.as_ref() };
-        black_box(self.get(other.unwrap_or_else(|| self.nobody.id()).as_str()));
-    }
-
-    /// Takes over what `before` knows of the same clients and their secrets beside what is registered.
-    pub fn inherit(&self, before: &Self) {
-        for client in self.by_id.values() {
-            if let Some(known) = before.by_id.get(client.id()) {
-                client.uses.inherit(&client.registration.secrets, &known.uses, &known.registration.secrets);
-            }
-        }
-    }
-
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.by_id.len()
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.by_id.is_empty()
-    }
-
-    /// All of them, in no order.
-    pub fn iter(&self) -> impl Iterator<Item = &Arc<Client>> {
-        self.by_id.values()
-    }
 }
 
 #[cfg(test)]
