@@ -11,13 +11,16 @@ pub(super) fn meaning(reply: &ServerError) -> StoreError {
 
 /// Whether the connection on which this came is of no more use: another server must be looked for, or the door is shut.
 pub(super) fn ends_connection(reply: &ServerError) -> bool {
-    // What concerns one slot is no reason to leave a node of a cluster.
-    let of_one_slot = match reply.code() {
+    matches!(reply.code(), "NOAUTH") || meaning(reply) == StoreError::NotServing && !is_of_one_slot(reply)
+}
+
+/// Whether it concerns the slot of one key alone, which is no reason to leave a node of a cluster: the slot is kept elsewhere, or by nobody.
+pub(super) fn is_of_one_slot(reply: &ServerError) -> bool {
+    match reply.code() {
         "MOVED" | "ASK" | "TRYAGAIN" => true,
         "CLUSTERDOWN" => reply.details().is_some_and(|text| text.starts_with("Hash slot")),
         _ => false,
-    };
-    matches!(reply.code(), "NOAUTH") || meaning(reply) == StoreError::NotServing && !of_one_slot
+    }
 }
 
 /// Whether another password may open what stayed shut.

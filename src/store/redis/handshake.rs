@@ -179,10 +179,10 @@ fn read_info(replies: &[Value], info: &mut ServerInfo) {
     }
 }
 
-/// A node of a cluster that sends a look-up elsewhere serves.
+/// A node of a cluster that sends a look-up elsewhere serves, and so does one that knows nobody who keeps its slot.
 fn first_error(replies: &[Value]) -> Option<&ServerError> {
     replies.iter().find_map(|reply| match reply {
-        Value::ServerError(error) if !matches!(error.code(), "MOVED" | "ASK") => Some(error),
+        Value::ServerError(error) if !errors::is_of_one_slot(error) => Some(error),
         _ => None,
     })
 }

@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use tokio::sync::{Mutex, watch};
@@ -37,6 +38,8 @@ pub struct Lookout<T> {
     known: watch::Sender<Option<Arc<T>>>,
     /// How often somebody missed it.
     missed: watch::Sender<u64>,
+    /// How often it was asked after and somebody said what is believed, new or not.
+    confirmed: AtomicU64,
     /// Why it is not known; empty while nobody has tried to find out.
     trouble: ArcSwap<String>,
     turn: Mutex<()>,
@@ -64,6 +67,7 @@ impl<T: Send + Sync> Lookout<T> {
         Self {
             known: watch::Sender::new(None),
             missed: watch::Sender::new(0),
+            confirmed: AtomicU64::new(0),
             trouble: ArcSwap::default(),
             turn: Mutex::new(()),
         }
@@ -82,6 +86,16 @@ impl<T: Send + Sync> Lookout<T> {
     /// Hears of each [`Lookout::miss`] from now on.
     pub(super) fn missed(&self) -> watch::Receiver<u64> {
         self.missed.subscribe()
+    }
+
+    /// What is known was asked after and is still so, or was told just now.
+    pub(super) fn confirm(&self) {
+        self.confirmed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often that was so.
+    pub(super) fn confirmed(&self) -> u64 {
+        self.confirmed.load(Ordering::Relaxed)
     }
 
     /// Why asking failed last, for the log; empty where it has not.

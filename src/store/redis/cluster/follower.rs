@@ -60,19 +60,23 @@ impl Follower<'_> {
         let (options, tls) = (self.options, self.tls);
         let asked = places.iter().take(ASKED_AT_ONCE).map(|place| ask(options, place, tls));
         let mut answers: FuturesUnordered<_> = asked.collect();
-        let mut troubles = Vec::new();
+        let (mut troubles, mut believed) = (Vec::new(), false);
         while let Some(answer) = answers.next().await {
             match answer {
-                Ok(map) => self.hear(map, places.len()),
+                Ok(map) => believed |= self.hear(map, places.len()),
                 Err(trouble) => troubles.push(trouble),
             }
+        }
+        if believed {
+            self.lookout.confirm();
         }
         if self.lookout.known().borrow().is_none() {
             self.lookout.set_trouble(troubles.join("; "));
         }
     }
 
-    fn hear(&mut self, map: SlotMap, places: usize) {
+    /// Takes up what one of so many says, and whether that is believed.
+    fn hear(&mut self, map: SlotMap, places: usize) -> bool {
         let known = self.lookout.known().borrow().clone();
         let is_older = known.as_ref().is_some_and(|known| map.epoch < known.epoch);
         self.older_in_a_row = if is_older { self.older_in_a_row + 1 } else { 0 };
@@ -81,6 +85,7 @@ impl Follower<'_> {
         if believed && known.as_deref() != Some(&map) {
             self.lookout.tell(map);
         }
+        believed
     }
 }
 

@@ -1,7 +1,7 @@
 //! The primaries of a cluster, as one worker knows them: a connection to each, and which tags lie where.
 //!
 //! Invariants: a connection to what is no primary any more ends once nobody waits on it; what a node says of a slot is believed at once
-//! and asked after with the others ([`Lookout::miss`]).
+//! and asked after with the others ([`Lookout::miss`]); where these do not come to say the same, it goes again.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -32,6 +32,8 @@ use crate::store::redis::tags::Tags;
 
 /// With no primary that can be used for so long, all connections are made anew.
 const GIVEN_UP_AFTER: Duration = Duration::from_secs(3);
+/// For so long after a node has sent us elsewhere, that stands against what the others say: they hear of a move later.
+const STRAY_MAX: Duration = Duration::from_secs(3);
 
 /// The ways to the primaries of a cluster.
 pub(super) struct Nodes {
@@ -48,6 +50,8 @@ pub(super) struct Nodes {
     connections: RefCell<JoinSet<()>>,
     opened: Cell<u64>,
     last_up: Cell<Instant>,
+    /// When a node last sent us elsewhere since the map was taken up, and how often that had been confirmed by then.
+    strayed: Cell<Option<(Instant, u64)>>,
     /// Somebody waits for a node to be settled.
     pub(super) unsettled: Rc<Notify>,
 }
@@ -100,6 +104,7 @@ impl Nodes {
             connections: RefCell::default(),
             opened: Cell::new(0),
             last_up: Cell::new(Instant::now()),
+            strayed: Cell::new(None),
             unsettled: Rc::default(),
         }
     }
@@ -133,7 +138,13 @@ impl Nodes {
         let former = std::mem::replace(&mut *table, Table { nodes, owners, changes });
         drop(table);
         drop(former);
+        self.strayed.set(None);
         self.unsettled.notify_one();
+    }
+
+    fn adopt_known(&self) {
+        let known = self.lookout.known().borrow().clone();
+        known.into_iter().for_each(|map| self.adopt(&map));
     }
 
     /// A tag has another owner from now on. What was settled for it anywhere else is so no more: should it come back, it may have lost
@@ -166,6 +177,7 @@ impl Nodes {
 
     /// Takes up what a node says of a slot, and returns who keeps it.
     pub(super) fn redirected(&self, redirect: &Redirect) -> Rc<Node> {
+        self.strayed.set(Some((Instant::now(), self.lookout.confirmed())));
         let node = self.node(&redirect.to);
         let mut table = self.table.borrow_mut();
         if !table.nodes.iter().any(|known| Rc::ptr_eq(known, &node)) {
@@ -208,19 +220,23 @@ impl Nodes {
         place(&|number| self.number(number))
     }
 
-    /// What is done from time to time: all connections are made anew where none could be used for long.
+    /// What is done from time to time: all connections are made anew where none could be used for long, and those to where a node sent
+    /// us end where the cluster does not come to name it.
     pub(super) fn tend(&self) {
         while self.connections.borrow_mut().try_join_next().is_some() {}
         let now = Instant::now();
+        // Twice: the first answer may have been on its way by then.
+        let has_strayed =
+            |(at, confirmed): (Instant, u64)| now > at + STRAY_MAX && self.lookout.confirmed() > confirmed + 1;
+        if self.strayed.get().is_some_and(has_strayed) {
+            self.adopt_known();
+        }
         if self.table.borrow().nodes.iter().any(|node| !node.is_down()) {
             self.last_up.set(now);
         } else if now > self.last_up.get() + GIVEN_UP_AFTER {
             let former = std::mem::take(&mut self.table.borrow_mut().nodes);
             drop(former);
-            let known = self.lookout.known().borrow().clone();
-            if let Some(map) = known {
-                self.adopt(&map);
-            }
+            self.adopt_known();
             // Nothing is promising about these either: nobody waits for their first attempts.
             for node in &self.table.borrow().nodes {
                 [&node.reads, &node.writes].into_iter().for_each(|link| link.state().down(StoreError::Unavailable));

@@ -1,5 +1,6 @@
 //! The store in a cluster: the contract, slots that move, primaries that are lost.
 
+mod losses;
 mod moves;
 mod servers;
 mod settling;

@@ -42,9 +42,22 @@ impl Cluster {
         self.0[of].command(&["CLUSTER", "MEET", "127.0.0.1", &replica.port.to_string(), &bus]);
         let id = self.id(of);
         until(|| replica.command(&["CLUSTER", "REPLICATE", &id]) == Value::Okay);
-        let follows = || String::from_utf8(bytes(replica.command(&["INFO", "replication"]))).unwrap();
-        until(|| follows().contains("master_link_status:up"));
+        until(|| follows(&replica));
         self.0.push(replica);
+    }
+
+    /// Another node, which all know for a primary without slots.
+    pub(super) fn add_empty(&mut self) {
+        let (node, bus) = start_node(&[]);
+        self.0[0].command(&["CLUSTER", "MEET", "127.0.0.1", &node.port.to_string(), &bus]);
+        self.0.push(node);
+        let known = format!("cluster_known_nodes:{}", self.0.len());
+        until(|| self.0.iter().all(|server| info(server).contains(&known)));
+    }
+
+    /// Waits until a server that was a primary has found out that it is one no more.
+    pub(super) fn until_it_follows(&self, at: usize) {
+        until(|| follows(&self.0[at]));
     }
 
     pub(super) fn options(&self) -> RedisOptions {
@@ -102,6 +115,11 @@ fn start_node(arguments: &[&str]) -> (Server, String) {
     let bus = server::free_port().to_string();
     let member = ["--cluster-enabled", "yes", "--cluster-port", &bus, "--cluster-require-full-coverage", "no"];
     (Server::start_with(&[&member, arguments].concat()), bus)
+}
+
+fn follows(replica: &Server) -> bool {
+    let state = String::from_utf8(bytes(replica.command(&["INFO", "replication"]))).unwrap();
+    state.contains("master_link_status:up")
 }
 
 fn until(holds: impl Fn() -> bool) {

@@ -20,7 +20,7 @@ async fn map_of(cluster: &Cluster) -> SlotMap {
     SlotMap::clone(&known.unwrap())
 }
 
-fn lookout_of(options: &RedisOptions) -> Arc<Lookout<SlotMap>> {
+pub(super) fn lookout_of(options: &RedisOptions) -> Arc<Lookout<SlotMap>> {
     let Whereabouts::Cluster(lookout) = &options.whereabouts else { panic!("no cluster") };
     Arc::clone(lookout)
 }
