@@ -14,7 +14,9 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 # Processes and Redis are started as `make observe` starts them.
 sys.path.append(str(ROOT / "scripts" / "observe"))
 
+import differential
 import service
+import sides
 import with_node
 import with_python
 from processes import Processes
@@ -23,6 +25,7 @@ from scene import Scene
 from services import start_redis
 
 FOLDER = ROOT / "target" / "interop" / "run"
+DIFFERENCES = ROOT / "docs" / "differences.md"
 NODE = ROOT / "target" / "interop" / "node"
 PROGRAM = ROOT / "target" / "debug" / "jeton"
 
@@ -31,7 +34,7 @@ def main():
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir(parents=True)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
-    report = Report()
+    report, package = Report(), with_node.Package(NODE)
     with Processes(FOLDER) as processes:
         scene = Scene.set(FOLDER)
         service.make_keys(PROGRAM, FOLDER)
@@ -39,15 +42,19 @@ def main():
         stores = {"memory": "memory:", "redis": redis}
         for nonces in (False, True):
             for column, store in stores.items():
-                speak(processes, report, scene, service.Service(column, store, nonces))
+                speak(processes, report, package, scene, service.Service(column, store, nonces))
+        asked, found = differential.compare(sides.start_jeton(processes, PROGRAM), sides.start_peer(processes, NODE))
     print(report.table())
     print(f"{report.count(OK)} ok, {report.count(FAILED)} failed")
-    for fault in report.faults:
+    peer = package.version("oidc-provider")
+    print(f"{asked} requests sent to jeton and to {peer}: {len(found)} differences")
+    faults = report.faults + differential.judge(asked, found, DIFFERENCES.read_text(), peer)
+    for fault in faults:
         print(f"failed: {fault}")
-    sys.exit(1 if report.faults else 0)
+    sys.exit(1 if faults else 0)
 
 
-def speak(processes: Processes, report: Report, scene: Scene, jeton: service.Service):
+def speak(processes: Processes, report: Report, package: with_node.Package, scene: Scene, jeton: service.Service):
     """Lets every library speak to one service."""
     jeton.start(processes, PROGRAM)
     jeton.until_it_remembers(processes, next(client for client in scene.clients if client.alg == "ES256"))
@@ -56,7 +63,7 @@ def speak(processes: Processes, report: Report, scene: Scene, jeton: service.Ser
         run.proofs()
     else:
         run.everything()
-    with_node.run(report, with_node.Package(NODE), scene, jeton)
+    with_node.run(report, package, scene, jeton)
 
 
 main()
