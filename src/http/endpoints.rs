@@ -5,6 +5,7 @@
 
 pub(crate) mod admin_clients;
 pub(crate) mod admin_introspect;
+mod allowance;
 mod caller;
 pub(crate) mod health;
 pub(crate) mod introspect;

@@ -13,6 +13,7 @@ use super::reply::{self, Reply};
 use crate::actors::ActorError;
 use crate::oauth::dpop::nonce::Nonce;
 use crate::oauth::error::ProtocolError;
+use crate::oauth::rate_limit::Standing;
 use crate::telemetry::labels::{Endpoint, IntrospectionOutcome, RevocationOutcome, TokenOutcome};
 
 /// Why a request gets no answer of its endpoint.
@@ -70,6 +71,8 @@ struct Face {
     allow: Option<&'static str>,
     /// The next that a proof must hold.
     nonce: Option<Nonce>,
+    /// What is left of its caller's limit.
+    standing: Option<Standing>,
     closes: bool,
 }
 
@@ -90,6 +93,7 @@ impl Face {
             challenges: &[],
             allow: None,
             nonce: None,
+            standing: None,
             closes: false,
         }
     }
@@ -154,7 +158,13 @@ impl Face {
             ProtocolError::InvalidClient => Self::unauthorized(code, sentence, &[BASIC]),
             ProtocolError::InvalidToken => Self::unauthorized(code, sentence, &[BEARER_INVALID]),
             ProtocolError::NotYet { retry_after_seconds } => Self::unavailable(sentence, retry_after_seconds),
-            ProtocolError::TooManyFailures { retry_after_seconds } => Self::too_many(sentence, retry_after_seconds),
+            ProtocolError::TooManyFailures { retry_after_seconds }
+            | ProtocolError::TooManyGrants { retry_after_seconds } => Self::too_many(sentence, retry_after_seconds),
+            ProtocolError::RateLimited(standing) => {
+                let mut face = Self::too_many(sentence, standing.retry_after_seconds.unwrap_or(RETRY_SOON_SECONDS));
+                face.standing = Some(standing);
+                face
+            }
         }
     }
 
@@ -244,6 +254,9 @@ impl Failure {
         if let Some(nonce) = &face.nonce {
             reply = reply.with_nonce(nonce);
         }
+        if let Some(standing) = &face.standing {
+            reply = reply.with_standing(standing);
+        }
         reply
     }
 
@@ -265,7 +278,9 @@ impl Failure {
                 ProtocolError::InvalidDpopProof(_) => TokenOutcome::InvalidDpopProof,
                 ProtocolError::UseDpopNonce(_) => TokenOutcome::UseDpopNonce,
                 ProtocolError::NotYet { .. } => TokenOutcome::NotBefore,
-                ProtocolError::TooManyFailures { .. } => TokenOutcome::RateLimited,
+                ProtocolError::TooManyFailures { .. }
+                | ProtocolError::TooManyGrants { .. }
+                | ProtocolError::RateLimited(_) => TokenOutcome::RateLimited,
             },
             Self::Actor(error) => match error {
                 ActorError::Overloaded => TokenOutcome::Overloaded,
@@ -284,7 +299,9 @@ impl Failure {
             Self::Protocol(error) => match error {
                 ProtocolError::InvalidClient => IntrospectionOutcome::InvalidClient,
                 ProtocolError::InvalidToken => IntrospectionOutcome::InvalidToken,
-                ProtocolError::TooManyFailures { .. } => IntrospectionOutcome::RateLimited,
+                ProtocolError::TooManyFailures { .. }
+                | ProtocolError::TooManyGrants { .. }
+                | ProtocolError::RateLimited(_) => IntrospectionOutcome::RateLimited,
                 ProtocolError::InvalidRequest(_)
                 | ProtocolError::UnauthorizedClient(_)
                 | ProtocolError::UnsupportedGrantType
@@ -315,7 +332,9 @@ impl Failure {
             Self::Protocol(error) => match error {
                 ProtocolError::InvalidClient | ProtocolError::InvalidToken => RevocationOutcome::InvalidClient,
                 ProtocolError::UnauthorizedClient(_) => RevocationOutcome::NotOwner,
-                ProtocolError::TooManyFailures { .. } => RevocationOutcome::RateLimited,
+                ProtocolError::TooManyFailures { .. }
+                | ProtocolError::TooManyGrants { .. }
+                | ProtocolError::RateLimited(_) => RevocationOutcome::RateLimited,
                 ProtocolError::InvalidRequest(_)
                 | ProtocolError::UnsupportedGrantType
                 | ProtocolError::InvalidScope(_)

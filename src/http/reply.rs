@@ -10,6 +10,7 @@ use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderVa
 use hyper::{Response, StatusCode};
 
 use crate::oauth::dpop::nonce::Nonce;
+use crate::oauth::rate_limit::Standing;
 
 /// `Connection: close`.
 pub(crate) const CLOSE: HeaderValue = HeaderValue::from_static("close");
@@ -18,6 +19,8 @@ pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json"
 
 /// `DPoP-Nonce` (RFC 9449 section 8.1).
 const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
+const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache");
@@ -73,6 +76,17 @@ impl Reply {
         // Base64url is always a field value.
         let value = HeaderValue::try_from(nonce.text()).unwrap_or(HeaderValue::from_static("0"));
         self.with(DPOP_NONCE, value)
+    }
+
+    /// The same with what is left of the caller's limit: "RateLimit-Policy" says the limit, "RateLimit" what is left of it, and in how many
+    /// seconds it is whole again (draft-ietf-httpapi-ratelimit-headers).
+    pub(crate) fn with_standing(self, standing: &Standing) -> Self {
+        let Standing { limit, remaining, reset_seconds, .. } = standing;
+        let policy = format!("\"rate\";q={};w={}", limit.burst, limit.window_seconds());
+        let left = format!("\"rate\";r={remaining};t={reset_seconds}");
+        // Digits and letters are always a field value.
+        let value = |text: String| HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("\"rate\""));
+        self.with(RATE_LIMIT_POLICY, value(policy)).with(RATE_LIMIT, value(left))
     }
 
     /// The same, the last on its connection where `closes` says so.

@@ -12,7 +12,9 @@ pub use super::client_id::ClientId;
 use super::client_secret::{ClientSecret, SecretUses};
 use super::error::ProtocolError;
 use super::grant::{Grant, GrantParts};
+use super::grants_seen::GrantsSeen;
 use super::jws::jwk_set::JwkSet;
+use super::rate_limit::{Bucket, RateLimit, Standing};
 use super::scope::Scope;
 use super::secret::SecretHash;
 use super::time::{Lifetime, Timestamp};
@@ -119,6 +121,8 @@ pub struct Registration {
     pub workloads: Vec<Workload>,
     /// `dpop_bound_access_tokens` (RFC 9449 section 5.2): whether it gets no token that is not bound to a key.
     pub dpop_bound_access_tokens: bool,
+    /// How many tokens it may have made on one node; left out: as many as it likes.
+    pub rate_limit: Option<RateLimit>,
 }
 
 /// A registered client with what is prepared from its registration once.
@@ -127,6 +131,8 @@ pub struct Client {
     registration: Registration,
     default_grant: Arc<Grant>,
     uses: SecretUses,
+    bucket: Bucket,
+    grants_seen: GrantsSeen,
 }
 
 impl Client {
@@ -140,7 +146,13 @@ impl Client {
         let default_audience = registration.default_audience.as_ref().unwrap_or(&registration.audience);
         let default_scope = registration.default_scope.as_ref().unwrap_or(&registration.scope);
         let default_grant = registration.grant(default_scope.clone(), default_audience.clone());
-        Self { registration, default_grant, uses: SecretUses::default() }
+        Self {
+            registration,
+            default_grant,
+            uses: SecretUses::default(),
+            bucket: Bucket::default(),
+            grants_seen: GrantsSeen::default(),
+        }
     }
 
     /// Disabled, and the digest of its secret is that of no secret that could be found.
@@ -169,11 +181,11 @@ impl Client {
     ///
     /// # Errors
     /// `unsupported_grant_type`, `unauthorized_client`, `invalid_scope`, `invalid_target`, in this order; [`ProtocolError::NotYet`]
-    /// while the client's `not_before` lies ahead of `now`.
+    /// while the client's `not_before` lies ahead of `now`; [`ProtocolError::TooManyGrants`] for one more grant of its own than a day has.
     pub fn authorise(
         &self,
         request: &TokenRequest<'_>,
-        now: impl FnOnce() -> Timestamp,
+        now: impl Fn() -> Timestamp,
     ) -> Result<Arc<Grant>, ProtocolError> {
         if request.grant_type != "client_credentials" {
             return Err(ProtocolError::UnsupportedGrantType);
@@ -183,12 +195,14 @@ impl Client {
         }
         let scope = self.allowed_scope(request)?;
         let audience = self.allowed_audience(request)?;
-        self.check_not_before(now)?;
+        self.check_not_before(&now)?;
         if scope.is_none() && audience.is_none() {
             return Ok(Arc::clone(&self.default_grant));
         }
         let scope = scope.unwrap_or_else(|| self.default_grant.scope().clone());
         let audience = audience.unwrap_or_else(|| self.default_grant.audience().to_vec());
+        let refused = |retry_after_seconds| ProtocolError::TooManyGrants { retry_after_seconds };
+        self.grants_seen.admit(&scope, &audience, now()).map_err(refused)?;
         Ok(self.registration.grant(scope, audience))
     }
 
@@ -236,7 +250,7 @@ impl Client {
 
     /// A token issued at `not_before` or earlier is inactive, so one issued now would be dead at birth.
     /// Few clients have a `not_before`, and only for them is the clock read.
-    fn check_not_before(&self, now: impl FnOnce() -> Timestamp) -> Result<(), ProtocolError> {
+    fn check_not_before(&self, now: impl Fn() -> Timestamp) -> Result<(), ProtocolError> {
         let Some(not_before) = self.registration.not_before else { return Ok(()) };
         let now = now();
         if now > not_before {
@@ -245,6 +259,11 @@ impl Client {
         let millis = not_before.unix_millis() - now.unix_millis() + 1;
         let seconds = millis.div_ceil(1000).min(RETRY_AFTER_SECONDS_MAX);
         Err(ProtocolError::NotYet { retry_after_seconds: u32::try_from(seconds).unwrap_or(1) })
+    }
+
+    /// Takes a token's place of its limit, where it has one. For most clients the clock is not read.
+    pub fn take_allowance(&self, now: impl FnOnce() -> Timestamp) -> Option<Standing> {
+        self.registration.rate_limit.map(|limit| limit.take(&self.bucket, now()))
     }
 
     /// The lifetime of its tokens, where it is registered.
@@ -279,6 +298,7 @@ impl Registration {
             introspection: IntrospectionRight::default(),
             workloads: Vec::new(),
             dpop_bound_access_tokens: false,
+            rate_limit: None,
         }
     }
 

@@ -6,6 +6,7 @@ use std::fmt;
 
 use super::dpop::ProofFault;
 use super::dpop::nonce::Nonce;
+use super::rate_limit::Standing;
 
 /// A request that the protocol refuses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +39,13 @@ pub enum ProtocolError {
         /// Whole seconds until the minute is over.
         retry_after_seconds: u32,
     },
+    /// The client asks for more tokens than its `rate_limit` says.
+    RateLimited(Standing),
+    /// The client asks for more different sets of scopes and audiences than it may in a day.
+    TooManyGrants {
+        /// Whole seconds until the day is over.
+        retry_after_seconds: u32,
+    },
 }
 
 impl ProtocolError {
@@ -53,7 +61,9 @@ impl ProtocolError {
             Self::InvalidDpopProof(_) => "invalid_dpop_proof",
             Self::UseDpopNonce(_) => "use_dpop_nonce",
             Self::InvalidToken => "invalid_token",
-            Self::NotYet { .. } | Self::TooManyFailures { .. } => "temporarily_unavailable",
+            Self::NotYet { .. } | Self::TooManyFailures { .. } | Self::RateLimited(_) | Self::TooManyGrants { .. } => {
+                "temporarily_unavailable"
+            }
         }
     }
 
@@ -71,6 +81,8 @@ impl ProtocolError {
             Self::InvalidToken => "the bearer token is not good for this",
             Self::NotYet { .. } => "this client gets no tokens yet",
             Self::TooManyFailures { .. } => "too many wrong proofs for this client from this address",
+            Self::RateLimited(_) => "this client asks for more tokens than it may have",
+            Self::TooManyGrants { .. } => "this client asked for too many different sets of scopes and audiences today",
         }
     }
 }

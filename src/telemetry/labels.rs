@@ -182,7 +182,7 @@ label! {
 
 label! {
     /// What was limited.
-    LimitName, "limit", { WrongProofs = "wrong_proofs" }
+    LimitName, "limit", { WrongProofs = "wrong_proofs", IssueRate = "issue_rate", Grants = "grants" }
 }
 
 label! {

@@ -32,6 +32,7 @@ mod observe;
 mod outage;
 mod outage_reasons;
 mod proofs;
+mod rates;
 mod readme;
 mod reload;
 mod reload_late;

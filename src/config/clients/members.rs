@@ -16,7 +16,7 @@ use crate::oauth::introspection::RESERVED_CLAIMS;
 use crate::oauth::time::Timestamp;
 
 /// The members of this release.
-pub(crate) const MEMBERS: [&str; 29] = [
+pub(crate) const MEMBERS: [&str; 30] = [
     "client_id",
     "client_name",
     "client_secret_hash",
@@ -46,10 +46,11 @@ pub(crate) const MEMBERS: [&str; 29] = [
     "introspection",
     "workloads",
     "dpop_bound_access_tokens",
+    "rate_limit",
 ];
 
 /// Those that come with later features.
-const LATER: [&str; 2] = ["jwks_uri", "rate_limit"];
+const LATER: [&str; 1] = ["jwks_uri"];
 
 /// A text and its place.
 pub(super) type Placed = (String, Origin);
@@ -113,19 +114,25 @@ impl<'a> Members<'a> {
         let DeValue::Array(array) = value.get_ref() else {
             return self.wrong(name, value, "an array of tables, as in [{ id = \"one\" }]").unwrap_or_default();
         };
-        let table = |item: &'a Spanned<DeValue<'a>>| {
-            let DeValue::Table(table) = item.get_ref() else {
-                return self.wrong(name, item, "an array of tables alone");
-            };
-            for other in table.keys().filter(|other| !known.contains(&other.get_ref().as_ref())) {
-                let (text, place) = (other.get_ref().as_ref(), self.place(&other.span()));
-                let mistake = Mistake::new(place, format!("`{name}` has no `{text}`"));
-                self.push(mistake.did_you_mean(closest(text, known.iter().copied())));
-            }
-            let (document, origin) = (self.document, self.place(&item.span()));
-            Some(Members { document, table, origin, mistakes: RefCell::default() })
+        array.iter().filter_map(|item| self.inner(name, item, known, "an array of tables alone")).collect()
+    }
+
+    /// A table that has these members and no other, as [`Members::tables`].
+    pub(super) fn table(&self, name: &str, known: &[&str], form: &str) -> Option<Members<'a>> {
+        self.inner(name, self.table.get(name)?, known, form)
+    }
+
+    fn inner(&self, name: &str, item: &'a Spanned<DeValue<'a>>, known: &[&str], form: &str) -> Option<Members<'a>> {
+        let DeValue::Table(table) = item.get_ref() else {
+            return self.wrong(name, item, form);
         };
-        array.iter().filter_map(table).collect()
+        for other in table.keys().filter(|other| !known.contains(&other.get_ref().as_ref())) {
+            let (text, place) = (other.get_ref().as_ref(), self.place(&other.span()));
+            let mistake = Mistake::new(place, format!("`{name}` has no `{text}`"));
+            self.push(mistake.did_you_mean(closest(text, known.iter().copied())));
+        }
+        let (document, origin) = (self.document, self.place(&item.span()));
+        Some(Members { document, table, origin, mistakes: RefCell::default() })
     }
 
     /// Takes what was found wrong in a table within this one.

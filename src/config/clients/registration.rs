@@ -8,6 +8,7 @@ use super::workloads;
 use super::{ReadClient, ReadFile};
 use crate::config::mistake::Mistake;
 use crate::oauth::client::{AuthMethod, ClientId, IntrospectionRight, Registration};
+use crate::oauth::rate_limit::RateLimit;
 use crate::oauth::scope::Scope;
 
 const CLIENT_ID_CHARS_MAX: usize = 255;
@@ -62,6 +63,7 @@ pub(super) fn read(members: Members<'_>, ttl_seconds_max: u32, file: &mut ReadFi
         introspection: introspection(&members),
         workloads,
         dpop_bound_access_tokens: members.flag("dpop_bound_access_tokens"),
+        rate_limit: rate_limit(&members),
     };
     let introspection_origin = members.place_of("introspection");
     file.secret_files.extend(secrets.files);
@@ -187,6 +189,22 @@ fn grants_client_credentials(members: &Members<'_>) -> bool {
         members.push(Mistake::new(origin.clone(), what).hint("write [] for a resource server that gets no tokens"));
     }
     !types.is_empty()
+}
+
+const RATE_MAX: u32 = 1_000_000;
+
+fn rate_limit(members: &Members<'_>) -> Option<RateLimit> {
+    let parts = ["tokens_per_second", "burst", "report_only"];
+    let table = members.table("rate_limit", &parts, "a table, as in { tokens_per_second = 50 }")?;
+    if !table.has("tokens_per_second") {
+        table.mistake(table.origin.clone(), "`rate_limit` without `tokens_per_second`");
+    }
+    let tokens_per_second = table.number("tokens_per_second", 1, RATE_MAX, "");
+    let burst = table.number("burst", 1, RATE_MAX, "");
+    let report_only = table.flag("report_only");
+    members.take_mistakes_of(table);
+    let tokens_per_second = tokens_per_second?;
+    Some(RateLimit { tokens_per_second, burst: burst.unwrap_or(tokens_per_second), report_only })
 }
 
 fn introspection(members: &Members<'_>) -> IntrospectionRight {

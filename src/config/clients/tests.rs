@@ -4,6 +4,7 @@ mod proven;
 
 use super::*;
 use crate::oauth::client::{AuthMethod, IntrospectionRight};
+use crate::oauth::rate_limit::RateLimit;
 use crate::oauth::scope::Scope;
 use crate::oauth::secret::{Secret, SecretHash};
 
@@ -69,11 +70,31 @@ fn what_is_left_out_is_empty_but_the_grant() {
 }
 
 #[test]
+fn a_rate_limit_has_a_rate_and_a_burst() {
+    let limit = |text: &str| one(&format!("rate_limit = {{ {text} }}\n")).rate_limit.unwrap();
+    let read = RateLimit { tokens_per_second: 5, burst: 20, report_only: true };
+    assert_eq!(limit("tokens_per_second = 5, burst = 20, report_only = true"), read);
+    assert_eq!(limit("tokens_per_second = 5"), RateLimit { burst: 5, report_only: false, ..read });
+    for (text, expected) in [
+        ("5", "must be a table, as in { tokens_per_second = 50 }"),
+        ("{ burst = 5 }", "`rate_limit` without `tokens_per_second`"),
+        ("{ tokens_per_second = 0 }", "`tokens_per_second`: 0 is not between 1 and 1000000"),
+        ("{ tokens_per_second = 1, bust = 2 }", "`rate_limit` has no `bust`; did you mean `burst`?"),
+    ] {
+        let found = mistakes(&format!(
+            "[[client]]\nclient_id = \"a\"\nclient_secret_hash = \"{}\"\nrate_limit = {text}",
+            hash()
+        ));
+        assert!(found.len() == 1 && found[0].contains(expected), "{expected}: {found:#?}");
+    }
+}
+
+#[test]
 fn all_mistakes_of_a_file_are_told_at_once() {
     let text = "[[client]]\nclient_id = \"\"\nclient_sercet_hash = [\"x\"]\n\n[[client]]\nclient_id = \"b\"\n\
                 client_secret_hash = [\"$sha256$x\"]\n  scope = \"a  b\"\ndisabled = \"no\"\n\n\
                 [[client]]\nclient_id = \"b\"\nclient_secret = \"x\"\n[[client]]\nclient_id = \"b\"\nclient_secret = \"x\"\n\
-                rate_limit = 1\n[clients]\n";
+                jwks_uri = 1\n[clients]\n";
     assert_eq!(
         mistakes(text),
         [
@@ -84,7 +105,7 @@ fn all_mistakes_of_a_file_are_told_at_once() {
             "c.toml:9:12: `disabled` must be true or false, without quotes",
             "c.toml:12:13: client `b` is registered twice: first at c.toml:6:13",
             "c.toml:15:13: client `b` is registered twice: first at c.toml:6:13",
-            "c.toml:17:1: `rate_limit` is not in this release yet; take it out until it is",
+            "c.toml:17:1: `jwks_uri` is not in this release yet; take it out until it is",
             "c.toml:18:2: there is no `clients` in a clients file; did you mean `[[client]]`?",
         ]
     );

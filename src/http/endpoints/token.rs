@@ -1,5 +1,6 @@
 //! `POST /oauth2/token`: RFC 6749 section 4.4.
 
+use super::allowance;
 use super::caller::{self, Caller};
 use super::proof;
 use crate::http::Services;
@@ -20,12 +21,14 @@ pub(crate) async fn serve(services: &Services, asked: &Asked<'_>, notes: &mut No
     let presented = caller::presented(services, Endpoint::Token, asked, &form)?;
 
     let Caller { client, method } = caller::authenticate(services, asked, presented, notes).await?;
-    let grant = client.authorise(&TokenRequest::parse(&form)?, || services.now())?;
+    let grant = client.authorise(&TokenRequest::parse(&form)?, || services.now());
+    let grant = grant.inspect_err(|refused| allowance::note(services, refused))?;
     notes.grant(&grant);
     proof::check_audience(services, &grant)?;
     let certificate = proof::certificate(services, asked, &client)?;
     let proof = proof::judge(services, asked, &client)?;
     proof::check_bound(services, certificate.is_some() || proof.is_some())?;
+    let allowance = allowance::take(services, &client)?;
     let key = match &proof {
         Some(proof) => Some(proof.confirm(services, asked).await?),
         None => None,
@@ -38,6 +41,7 @@ pub(crate) async fn serve(services: &Services, asked: &Asked<'_>, notes: &mut No
     notes.outcome = Outcome::Token(TokenOutcome::Issued);
     services.shared.metrics.token_issued(method);
     let reply = reply::ok(token_response::body(&minted.token, lifetime, &grant, confirmation.as_ref()));
+    let reply = allowance.tell(reply);
     Ok(match &proof {
         Some(proof) => proof.answer(reply),
         None => reply,

@@ -72,6 +72,7 @@ impl Clients {
         for client in self.by_id.values() {
             if let Some(known) = before.by_id.get(client.id()) {
                 client.uses.inherit(&client.registration.secrets, &known.uses, &known.registration.secrets);
+                client.bucket.inherit(&known.bucket);
             }
         }
     }
