@@ -105,7 +105,7 @@ fn it_finds_replies_whose_number_is_not_checked() {
 
 #[test]
 fn it_finds_an_epoch_that_is_not_asked() {
-    finds(Sabotage::EpochNotAsked, &[Fault::RedisIsFlushed], "it bound 2 tokens");
+    finds(Sabotage::EpochNotAsked, &[Fault::RedisIsFlushed], "broken: WinsOnce");
 }
 
 /// `make simulate`: one life with its record, or many on all cores.

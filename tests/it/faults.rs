@@ -3,6 +3,7 @@
 //! | what breaks | what must hold | shown by |
 //! |---|---|---|
 //! | Redis is not there at the start | up, not ready, 503 at once; ready when Redis is there | [`super::outage`] `absent` |
+//! | most of these, under Sentinel and in a cluster | the same as on a single Redis | `outage` `rows` |
 //! | Redis is killed | what it synced is there, what was revoked stays so | [`restarts`], torture `redis-killed` |
 //! | Redis is asked to end, and saves | nothing is lost at all | [`restarts`] |
 //! | Redis is emptied, or restarted empty | inactive is said of what is gone; the next token is whole, its grant too | [`restarts`], `outage` `emptied` |

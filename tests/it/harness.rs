@@ -27,9 +27,11 @@ pub(crate) mod request;
 pub(crate) mod sentinel;
 pub(crate) mod server;
 pub(crate) mod signer;
+pub(crate) mod stage;
 pub(crate) mod strict;
 pub(crate) mod switch;
 pub(crate) mod tls;
+pub(crate) mod uses;
 pub(crate) mod wait;
 
 pub(crate) use chaos::ChaosProxy;

@@ -8,6 +8,7 @@ mod corrupted;
 mod emptied;
 mod frozen;
 mod refusing;
+mod rows;
 mod sentinel;
 
 use std::path::PathBuf;

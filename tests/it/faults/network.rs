@@ -21,7 +21,7 @@ impl House {
         let chaos = ChaosProxy::before(redis.port()).await;
         let server = TestServer::builder().with_store(&redis.url_at(chaos.port())).with_usual_deadlines().start().await;
         server.until_store_up().await;
-        let load = Load::on(&server, 8);
+        let load = Load::with_uses_on(&[&server], 8);
         load.until_answered(100).await;
         Self { _redis: redis, chaos, server, load }
     }

@@ -24,7 +24,7 @@ async fn redis_is_killed_under_load() {
     let mut redis = RedisServer::start_with(ALWAYS).await;
     let server = TestServer::builder().with_redis(&redis).with_usual_deadlines().start().await;
     server.until_store_up().await;
-    let load = Load::on(&server, 8);
+    let load = Load::with_uses_on(&[&server], 8);
     for _ in 0..3 {
         load.until_answered(200).await;
         redis.kill();
@@ -45,7 +45,7 @@ async fn redis_ends_as_it_should_under_load() {
     let mut redis = RedisServer::start_with(&["--save", "3600 1"]).await;
     let server = TestServer::builder().with_redis(&redis).with_usual_deadlines().start().await;
     server.until_store_up().await;
-    let load = Load::on(&server, 8);
+    let load = Load::with_uses_on(&[&server], 8);
     for _ in 0..2 {
         load.until_answered(200).await;
         redis.terminate().await;
@@ -66,7 +66,7 @@ async fn redis_is_emptied_under_load() {
     let mut redis = RedisServer::start().await;
     let server = TestServer::builder().with_redis(&redis).with_usual_deadlines().start().await;
     server.until_store_up().await;
-    let mut load = Load::on(&server, 8);
+    let mut load = Load::with_uses_on(&[&server], 8);
     for round in 0..4 {
         load.until_answered(200).await;
         let start = load.now();

@@ -19,14 +19,21 @@ pub(crate) struct RedisCluster {
 impl RedisCluster {
     /// Starts the nodes, makes them a cluster that goes on where some slots are gone, and waits until every node sees it whole.
     pub(crate) async fn start() -> Self {
+        // It judges soon, so that a test that loses a primary need not wait for long.
+        Self::start_with(&["--cluster-node-timeout", "1000"]).await
+    }
+
+    /// As [`RedisCluster::start`], with further arguments for each node, among them after how many milliseconds a node is taken for gone.
+    pub(crate) async fn start_with(arguments_of_all: &[&str]) -> Self {
         let mut nodes = Vec::new();
         let mut bus_ports = Vec::new();
         for _ in 0..NODES {
             let bus_port = ports::free().to_string();
             let arguments = ["--cluster-enabled", "yes", "--cluster-port", &bus_port];
-            let judging = ["--cluster-node-timeout", "1000", "--cluster-replica-validity-factor", "0"];
+            let judging = ["--cluster-replica-validity-factor", "0"];
             let going_on = ["--cluster-require-full-coverage", "no", "--repl-diskless-sync-delay", "0"];
-            nodes.push(RedisServer::start_with(&[arguments, judging, going_on].concat()).await);
+            nodes
+                .push(RedisServer::start_with(&[&arguments[..], &judging, &going_on, arguments_of_all].concat()).await);
             bus_ports.push(bus_port);
         }
         for (at, node) in nodes.iter().enumerate() {
@@ -59,6 +66,49 @@ impl RedisCluster {
     /// A node, whatever it is now.
     pub(crate) fn node(&mut self, at: usize) -> &mut RedisServer {
         &mut self.nodes[at]
+    }
+
+    /// All nodes, whatever they are now.
+    pub(crate) fn nodes_mut(&mut self) -> &mut [RedisServer] {
+        &mut self.nodes
+    }
+
+    /// Lets each node name this port of loopback as its own, one for each node, and waits until all know that.
+    pub(crate) async fn announce(&mut self, ports: &[u16]) {
+        for (node, port) in self.nodes.iter_mut().zip(ports) {
+            node.set_for_good("cluster-announce-port", &port.to_string());
+        }
+        until("nodes that know where the others say they are", async || {
+            let knows = |node: &RedisServer| {
+                let nodes = node.try_run::<String>("CLUSTER NODES").unwrap_or_default();
+                ports.iter().all(|port| nodes.contains(&format!("127.0.0.1:{port}@")))
+            };
+            self.nodes.iter().all(knows).then_some(())
+        })
+        .await;
+        self.until_whole().await;
+    }
+
+    /// Lets a replica take each primary's place, while all of them live.
+    pub(crate) async fn change_places(&self) {
+        self.until_whole().await;
+        let former = self.primaries();
+        for at in &former {
+            let id = &self.ids[*at];
+            let replica = (0..NODES).find(|&other| other != *at && self.follows_primary(other, id));
+            self.nodes[replica.expect("a replica")].run::<()>("CLUSTER FAILOVER");
+        }
+        until("other primaries", async || {
+            let now = self.primaries();
+            (now.len() == PRIMARIES && former.iter().all(|at| !now.contains(at))).then_some(())
+        })
+        .await;
+        self.until_whole().await;
+    }
+
+    fn follows_primary(&self, at: usize, id: &str) -> bool {
+        let nodes = self.nodes[at].run::<String>("CLUSTER NODES");
+        nodes.lines().any(|line| line.contains("myself,slave") && line.contains(id))
     }
 
     /// The nodes that are primaries with slots, in order, as far as they answer.

@@ -1,7 +1,7 @@
 //! What one client of a load does next, and what it makes of the answers: tokens, a history, and counts.
 //!
 //! The law that every single answer is held to: 200, or 503 with `Retry-After` and `temporarily_unavailable`; a right secret is never
-//! refused. What several answers together must not say is for [`History::breaches`] to judge.
+//! refused, only what is good once and is sent again. What several answers together must not say is for [`History::breaches`] to judge.
 
 use std::collections::BTreeMap;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -12,6 +12,7 @@ use super::client::TestClient;
 use super::expect::Answer;
 use super::history::{Breach, Event, History, Moment, Terms, TokenHash, What};
 use super::request::Request;
+use super::uses::{Use, Uses};
 
 /// Tokens that a client goes on asking about and revoking; the others rest until the audit.
 const AT_HAND_MAX: usize = 64;
@@ -40,6 +41,8 @@ pub(crate) enum Errand {
     Issue,
     Introspect(String),
     Revoke(String),
+    /// Ask for a token by what is good once.
+    Use(Use),
 }
 
 /// One client's part in a load.
@@ -50,6 +53,7 @@ pub(crate) struct Errands {
     random: u64,
     at_hand: Vec<String>,
     tokens_max: usize,
+    uses: Option<Uses>,
     pub(crate) journal: Journal,
 }
 
@@ -79,7 +83,12 @@ impl Errands {
     /// Of this client, which asks for at most so many tokens.
     pub(crate) fn of(client: TestClient, watch: Watch, seed: u64, tokens_max: usize) -> Self {
         let random = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
-        Self { client, watch, random, at_hand: Vec::new(), tokens_max, journal: Journal::default() }
+        Self { client, watch, random, at_hand: Vec::new(), tokens_max, uses: None, journal: Journal::default() }
+    }
+
+    /// Now and then it asks by one of these.
+    pub(crate) fn with_uses(self, uses: Option<Uses>) -> Self {
+        Self { uses, ..self }
     }
 
     pub(crate) fn now(&self) -> Moment {
@@ -88,6 +97,10 @@ impl Errands {
 
     /// Chooses what to ask next.
     pub(crate) fn next(&mut self) -> (Errand, Request) {
+        if let Some(uses) = self.uses.clone().filter(|_| self.draw(8) == 0) {
+            let one = uses.draw(self.draw(u64::MAX), self.now());
+            return self.asked(Errand::Use(one));
+        }
         let errand = match self.draw(20) {
             0 => Errand::Introspect(format!("jt_{:056x}", self.draw(u64::MAX))),
             1..=8 if !self.at_hand.is_empty() => {
@@ -101,10 +114,15 @@ impl Errands {
             _ if self.journal.tokens.len() < self.tokens_max => Errand::Issue,
             _ => Errand::Introspect(self.at_hand.last().cloned().unwrap_or_default()),
         };
+        self.asked(errand)
+    }
+
+    fn asked(&self, errand: Errand) -> (Errand, Request) {
         let request = match &errand {
             Errand::Issue => self.client.token_request("invoices:read"),
             Errand::Introspect(token) => self.client.introspection_request(token),
             Errand::Revoke(token) => self.client.revocation_request(token),
+            Errand::Use(one) => one.request(&self.client),
         };
         (errand, request)
     }
@@ -113,19 +131,25 @@ impl Errands {
     pub(crate) fn done(&mut self, errand: Errand, start: Moment, node: usize, answer: Option<&Answer>) {
         if let Some(answer) = answer {
             *self.journal.statuses.entry(answer.status).or_default() += 1;
-            self.journal.hold_to_the_law(answer);
+            if !matches!(&errand, Errand::Use(one) if one.may_be_refused(answer)) {
+                self.journal.hold_to_the_law(answer);
+            }
         }
         let good = answer.filter(|answer| answer.status == 200);
         let event = |token: &str, what| Event { token: hash_of(token), what, start, end: self.watch.now(), node };
         match errand {
             Errand::Issue => {
-                let Some(answer) = good else { return };
-                let body = answer.json();
-                let token = body["access_token"].as_str().expect("access_token").to_owned();
-                let lifetime_seconds = body["expires_in"].as_u64().expect("expires_in");
-                self.journal.history.events.push(event(&token, What::Issued { lifetime_seconds }));
+                let Some((token, issued)) = good.map(issued) else { return };
+                self.journal.history.events.push(event(&token, issued));
                 self.journal.tokens.insert(token.clone(), Fate::Live);
                 self.take_up(token);
+            }
+            // Who asked by an assertion is another client: the token rests until the audit.
+            Errand::Use(one) => {
+                self.journal.history.events.push(event(&one.text, one.judge(answer)));
+                let Some((token, issued)) = good.map(issued) else { return };
+                self.journal.history.events.push(event(&token, issued));
+                self.journal.tokens.insert(token, Fate::Live);
             }
             Errand::Introspect(token) => {
                 self.journal.history.events.extend(good.map(|answer| event(&token, said(answer))))
@@ -218,6 +242,13 @@ impl Journal {
             self.unlawful.push(answer.told());
         }
     }
+}
+
+/// The token of an answer, and its event.
+fn issued(answer: &Answer) -> (String, What) {
+    let body = answer.json();
+    let lifetime_seconds = body["expires_in"].as_u64().expect("expires_in");
+    (body["access_token"].as_str().expect("access_token").to_owned(), What::Issued { lifetime_seconds })
 }
 
 fn said(answer: &Answer) -> What {

@@ -6,6 +6,9 @@
 //! nothing of each other, and each dies once: so a look at the extremes of one token's operations decides exactly whether an order of
 //! moments explains them (`history_tests.rs` compares that with a search through all orders).
 //!
+//! What is good once, an assertion or a proof of possession, is a register too: it wins, and is turned away from then on. A try whose result
+//! is unknown may have won at any moment after its start, or never.
+//!
 //! Knows nothing of HTTP, of Redis and of real time, and uses the standard library alone: simulations include this file by its path.
 
 use std::collections::HashMap;
@@ -16,7 +19,7 @@ pub(crate) type Moment = u64;
 
 pub(crate) const SECOND: Moment = 1_000_000;
 
-/// Stands for a token, so that a history holds none.
+/// Stands for a token, or for what is good once, so that a history holds none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct TokenHash(pub(crate) u64);
 
@@ -33,6 +36,12 @@ pub(crate) enum What {
     Revoked,
     /// A revocation was answered otherwise, or not at all.
     MayBeRevoked,
+    /// What is good once was taken.
+    Won,
+    /// It was called used.
+    TurnedAway,
+    /// Its try was answered otherwise, or not at all.
+    MayHaveWon,
 }
 
 /// One operation on one token, as its client saw it.
@@ -66,6 +75,10 @@ pub(crate) enum Promise {
     Expires,
     /// Inactive is said only of tokens that are: never of one that is active later.
     NeverFalselyInactive,
+    /// What is good once wins once, on whatever node.
+    WinsOnce,
+    /// It is called used only when somebody has used it.
+    NeverFalselyUsed,
 }
 
 /// How far the promises go.
@@ -101,7 +114,7 @@ impl History {
         self.events.iter().filter(|event| fits(event.what)).count()
     }
 
-    /// Every promise that was broken; one for each token at most.
+    /// Every promise that was broken; one for each token, or use, at most.
     pub(crate) fn breaches(&self, terms: Terms) -> Vec<Breach> {
         let mut tokens: HashMap<TokenHash, Vec<Event>> = HashMap::new();
         for event in &self.events {
@@ -110,7 +123,7 @@ impl History {
         let judge = |mut events: Vec<Event>| {
             events.sort_by_key(|event| (event.start, event.end));
             let register = Register { events: &events, losses: &self.losses, terms };
-            let promise = register.broken()?;
+            let promise = if register.is_of_a_use() { register.broken_use() } else { register.broken() }?;
             Some(Breach { promise, events })
         };
         let mut breaches: Vec<Breach> = tokens.into_values().filter_map(judge).collect();
@@ -162,6 +175,23 @@ impl<'a> Register<'a> {
         // One before the last active was undone; what explains it has been looked at.
         let unexplained = |inactive: &Event| inactive.end >= alive_at && !explained(inactive);
         inactives().any(unexplained).then_some(Promise::Stored)
+    }
+
+    fn is_of_a_use(&self) -> bool {
+        self.that(|what| matches!(what, What::Won | What::TurnedAway | What::MayHaveWon)).next().is_some()
+    }
+
+    /// Whatever the store lost: then nothing is known of its uses, which is no answer.
+    fn broken_use(&self) -> Option<Promise> {
+        let winner = self.that(|what| what == What::Won).next();
+        if self.that(|what| what == What::Won).count() > 1 {
+            return Some(Promise::WinsOnce);
+        }
+        // Where one won, no other did, whatever became of it.
+        let used = self.that(|what| what == What::MayHaveWon).filter(|_| winner.is_none()).chain(winner);
+        let first = used.map(|used| used.start).min().unwrap_or(Moment::MAX);
+        let mut turned_away = self.that(|what| what == What::TurnedAway);
+        turned_away.any(|turned_away| turned_away.end < first).then_some(Promise::NeverFalselyUsed)
     }
 
     fn that(&self, fits: impl Fn(What) -> bool) -> impl Iterator<Item = &'a Event> {

@@ -113,6 +113,28 @@ fn a_live_token_that_was_called_inactive() {
 }
 
 #[test]
+fn what_is_good_once_wins_once() {
+    let won = event(What::Won, 1, 4);
+    expect(None, &[won, event(What::TurnedAway, 2, 3), event(What::TurnedAway, 5, 6), event(What::MayHaveWon, 0, 1)]);
+    expect(Promise::WinsOnce, &[won, event(What::TurnedAway, 5, 6), on_node(1, event(What::Won, 7, 8))]);
+    // At the same moment, and whatever the store lost.
+    expect(Promise::WinsOnce, &[won, on_node(1, won)]);
+    assert_eq!(broken(&[won, event(What::Won, 7, 8)], &[(5, 6)], Terms::default()), Some(Promise::WinsOnce));
+    let other = Event { token: TokenHash(8), ..won };
+    expect(None, &[won, other]);
+}
+
+#[test]
+fn what_nobody_used_was_called_used() {
+    let turned_away = event(What::TurnedAway, 3, 4);
+    expect(Promise::NeverFalselyUsed, &[turned_away]);
+    expect(Promise::NeverFalselyUsed, &[turned_away, event(What::TurnedAway, 1, 9), event(What::MayHaveWon, 5, 6)]);
+    // A try of which nobody knows may have won long after its client gave up, but not where another did.
+    expect(None, &[turned_away, event(What::MayHaveWon, 1, 2)]);
+    expect(Promise::NeverFalselyUsed, &[turned_away, event(What::MayHaveWon, 1, 2), event(What::Won, 5, 6)]);
+}
+
+#[test]
 fn every_token_has_its_own_register() {
     let mut history = History::default();
     for token in 0..1000 {
@@ -152,6 +174,9 @@ enum State {
     Absent,
     Live,
     Dead,
+    /// Of what is good once.
+    Fresh,
+    Used,
 }
 
 impl State {
@@ -162,6 +187,9 @@ impl State {
             (Self::Absent | Self::Dead, What::Inactive) => Some(self),
             // Expiry too.
             (Self::Live | Self::Dead, What::Revoked | What::MayBeRevoked) => Some(Self::Dead),
+            (Self::Fresh, What::Won) => Some(Self::Used),
+            (Self::Used, What::TurnedAway) => Some(Self::Used),
+            (Self::Fresh | Self::Used, What::MayHaveWon) => Some(Self::Used),
             _ => None,
         }
     }
@@ -194,5 +222,26 @@ proptest! {
             _ => (event, false),
         }));
         prop_assert_eq!(checked.is_none(), has_an_order(&all, State::Absent), "{:?} {:#?}", checked, events);
+    }
+
+    #[test]
+    fn a_search_through_all_orders_of_uses_agrees(
+        tries in proptest::collection::vec((0_u8..3, 0_u64..9, 0_u64..4), 1..6),
+    ) {
+        let events: Vec<Event> = tries
+            .into_iter()
+            .map(|(what, start, length)| {
+                event([What::Won, What::TurnedAway, What::MayHaveWon][usize::from(what)], start, start + length)
+            })
+            .collect();
+        let all: Vec<(Event, bool)> = events
+            .iter()
+            .map(|&event| match event.what {
+                What::MayHaveWon => (Event { end: Moment::MAX, ..event }, true),
+                _ => (event, false),
+            })
+            .collect();
+        let checked = broken(&events, &[], Terms::default());
+        prop_assert_eq!(checked.is_none(), has_an_order(&all, State::Fresh), "{:?} {:#?}", checked, events);
     }
 }

@@ -17,6 +17,7 @@ use super::errands::{Errands, Journal, Watch};
 use super::history::{Loss, Moment, Terms};
 use super::request::Http;
 use super::server::TestServer;
+use super::uses::Uses;
 use super::wait::{PATIENCE, until};
 
 /// Tokens that one client asks for at most.
@@ -44,6 +45,15 @@ impl Load {
 
     /// The same, spread over several nodes.
     pub(crate) fn on_all(nodes: &[&TestServer], clients: usize, http: Http) -> Self {
+        Self::of(nodes, clients, http, None)
+    }
+
+    /// As [`Load::on_all`]; the clients also send assertions and proofs of possession, each once and again, and to any node.
+    pub(crate) fn with_uses_on(nodes: &[&TestServer], clients: usize) -> Self {
+        Self::of(nodes, clients, Http::One, Some(Uses::default()))
+    }
+
+    fn of(nodes: &[&TestServer], clients: usize, http: Http, uses: Option<Uses>) -> Self {
         let (stop, answered) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let watch = Watch::start();
         let mut tasks = JoinSet::new();
@@ -57,7 +67,7 @@ impl Load {
                 stop: Arc::clone(&stop),
                 answered: Arc::clone(&answered),
             };
-            let errands = Errands::of(client, watch, number as u64 + 1, TOKENS_MAX);
+            let errands = Errands::of(client, watch, number as u64 + 1, TOKENS_MAX).with_uses(uses.clone());
             tasks.spawn(visitor.run(errands));
         }
         Self { clients: tasks, stop, answered, watch, losses: Vec::new() }

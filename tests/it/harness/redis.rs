@@ -87,7 +87,12 @@ impl RedisServer {
 
     /// Reserves its port and folder, and starts nothing: a Redis that is not there.
     pub(crate) fn absent() -> Self {
-        Self::prepared(&[])
+        Self::absent_with(&[])
+    }
+
+    /// The same; once it is started, it is with these arguments.
+    pub(crate) fn absent_with(arguments: &[&str]) -> Self {
+        Self::prepared(arguments)
     }
 
     fn prepared(arguments: &[&str]) -> Self {
@@ -118,6 +123,14 @@ impl RedisServer {
         self.process = Some(Process::spawn("redis-server", &mut command));
     }
 
+    /// Waits until one that was started with [`RedisServer::begin_to_start`] answers a command that needs what it keeps.
+    pub(crate) async fn until_loaded(&self) {
+        until("a server that has loaded what it kept", async || {
+            self.try_run::<String>("INFO persistence").filter(|state| state.contains("loading:0"))
+        })
+        .await;
+    }
+
     /// Starts it again with nothing in it.
     pub(crate) async fn start_again_empty(&mut self) {
         for name in ["dump.rdb", "appendonlydir"] {
@@ -126,6 +139,14 @@ impl RedisServer {
             let _ = std::fs::remove_dir_all(&path);
         }
         self.start_again().await;
+    }
+
+    /// Sets an option, now if it runs, and each time it is started.
+    pub(crate) fn set_for_good(&mut self, name: &str, value: &str) {
+        if self.process.is_some() {
+            self.run::<()>(&format!("CONFIG SET {name} {value}"));
+        }
+        self.arguments.extend([format!("--{name}"), value.to_owned()]);
     }
 
     /// Kills it with SIGKILL.

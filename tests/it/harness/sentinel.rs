@@ -5,6 +5,7 @@ use std::process::Command;
 use redis::{Client, FromRedisValue};
 use tempfile::TempDir;
 
+use super::chaos::ChaosProxy;
 use super::ports;
 use super::process::Process;
 use super::redis::{self as server, RedisServer};
@@ -26,6 +27,8 @@ const FILE: &str = "sentinel.conf";
 #[derive(Debug)]
 pub(crate) struct SentinelGroup {
     servers: Vec<RedisServer>,
+    /// Where the sentinels find them.
+    ports: Vec<u16>,
     sentinels: Vec<Sentinel>,
 }
 
@@ -45,19 +48,48 @@ impl SentinelGroup {
 
     /// As [`SentinelGroup::start`], with further arguments for both servers.
     pub(crate) async fn start_with(arguments: &[&str]) -> Self {
-        let arguments = [&["--repl-diskless-sync-delay", "0"], arguments].concat();
-        let primary = RedisServer::start_with(&arguments).await;
-        let port = primary.port().to_string();
-        let replica = RedisServer::start_with(&[&arguments[..], &["--replicaof", "127.0.0.1", &port]].concat()).await;
-        // A sentinel that begins earlier hears of the replica only ten seconds later.
-        until("a replica that follows", async || {
-            info(&replica, "replication").filter(|state| state.contains("master_link_status:up"))
+        Self::start_at(arguments, async |port| port).await
+    }
+
+    /// As [`SentinelGroup::start_with`], with a proxy before each server, which is where everybody finds it.
+    pub(crate) async fn start_behind_proxies(arguments: &[&str]) -> (Self, Vec<ChaosProxy>) {
+        let mut proxies = Vec::new();
+        let group = Self::start_at(arguments, async |port| {
+            let proxy = ChaosProxy::before(port).await;
+            let port = proxy.port();
+            proxies.push(proxy);
+            port
         })
         .await;
-        let sentinels = (0..SENTINELS).map(|_| Sentinel::start(&port)).collect();
-        let group = Self { servers: vec![primary, replica], sentinels };
+        (group, proxies)
+    }
+
+    /// `door`: where a server on this port is found.
+    async fn start_at(arguments: &[&str], mut door: impl AsyncFnMut(u16) -> u16) -> Self {
+        let arguments = [&["--repl-diskless-sync-delay", "0"], arguments].concat();
+        let mut primary = RedisServer::start_with(&arguments).await;
+        let port = door(primary.port()).await;
+        primary.set_for_good("replica-announce-port", &port.to_string());
+        let follow = ["--replicaof", "127.0.0.1", &port.to_string()];
+        let mut replica = RedisServer::absent_with(&[&arguments[..], &follow].concat());
+        let ports = vec![port, door(replica.port()).await];
+        replica.set_for_good("replica-announce-port", &ports[1].to_string());
+        replica.start_again().await;
+        // A sentinel that begins earlier hears of the replica only ten seconds later.
+        until("a replica that follows", async || {
+            let follows = |state: &String| state.contains(&format!("port={},state=online", ports[1]));
+            info(&primary, "replication").filter(follows)
+        })
+        .await;
+        let sentinels = (0..SENTINELS).map(|_| Sentinel::start(&port.to_string())).collect();
+        let group = Self { servers: vec![primary, replica], ports, sentinels };
         group.until_whole().await;
         group
+    }
+
+    /// Both servers, whatever they are now.
+    pub(crate) fn servers_mut(&mut self) -> &mut [RedisServer] {
+        &mut self.servers
     }
 
     /// `redis+sentinel://…`
@@ -172,7 +204,7 @@ impl SentinelGroup {
         let mut named = self.sentinels.iter().map(|sentinel| {
             let address: Vec<String> = sentinel.ask(&["SENTINEL", "GET-MASTER-ADDR-BY-NAME", SERVICE])?;
             let port: u16 = address.get(1)?.parse().ok()?;
-            self.servers.iter().position(|server| server.port() == port)
+            self.ports.iter().position(|known| *known == port)
         });
         let first = named.next()??;
         named.all(|other| other == Some(first)).then_some(first)

@@ -13,7 +13,6 @@ use super::{Plan, row_of};
 use crate::harness::config::generate_keys;
 use crate::harness::history::Terms;
 use crate::harness::load::Load;
-use crate::harness::request::Http;
 use crate::harness::{SentinelGroup, TestServer, until};
 
 const CLIENTS: usize = 6;
@@ -31,7 +30,7 @@ pub(super) async fn run(plan: Plan) -> Row {
     first.until_store_up().await;
     second.until_store_up().await;
     let billing = first.client("billing");
-    let mut load = Load::on_all(&[&first, &second], CLIENTS, Http::One);
+    let mut load = Load::with_uses_on(&[&first, &second], CLIENTS);
     let (mut worst, mut bytes_lost) = (Duration::ZERO, 0);
     for round in 0..plan.rounds {
         load.until_answered(ANSWERS).await;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::table::Row;
 use super::{Plan, row_of};
 use crate::harness::load::Load;
-use crate::harness::{Http, RedisServer, TestServer, until};
+use crate::harness::{RedisServer, TestServer, until};
 
 /// Clients of a load.
 const CLIENTS: usize = 8;
@@ -17,7 +17,7 @@ pub(super) async fn redis(plan: Plan) -> Row {
     let mut redis = RedisServer::start_with(&["--appendonly", "yes", "--appendfsync", "always"]).await;
     let server = TestServer::builder().with_redis(&redis).with_usual_deadlines().start().await;
     server.until_store_up().await;
-    let load = Load::on(&server, CLIENTS);
+    let load = Load::with_uses_on(&[&server], CLIENTS);
     let billing = server.client("billing");
     let mut worst = Duration::ZERO;
     for _ in 0..plan.rounds {
@@ -43,7 +43,7 @@ pub(super) async fn jeton(plan: Plan) -> Row {
     let redis = RedisServer::start().await;
     let mut server = TestServer::builder().with_redis(&redis).on_fixed_ports().start().await;
     server.until_store_up().await;
-    let load = Load::on_all(&[&server], CLIENTS, Http::One);
+    let load = Load::with_uses_on(&[&server], CLIENTS);
     for _ in 0..plan.rounds {
         load.until_answered(ANSWERS).await;
         server.kill();

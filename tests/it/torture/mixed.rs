@@ -32,7 +32,7 @@ pub(super) async fn run(plan: Plan) -> Row {
     let chaos = ChaosProxy::before(redis.port()).await;
     let server = TestServer::builder().with_store(&redis.url_at(chaos.port())).with_usual_deadlines().start().await;
     server.until_store_up().await;
-    let load = Load::on(&server, CLIENTS);
+    let load = Load::with_uses_on(&[&server], CLIENTS);
     let mut rig = Rig { redis, chaos, server, load, answers: answers_of(plan) };
     let mut struck = 0;
     let mut rounds = vec![rig.footprint().await];
