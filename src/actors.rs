@@ -8,7 +8,7 @@
 //!   [`ActorError::Overloaded`].
 //! - **The inbox outlives its actor.** A panic costs the batches in hand, never the queue.
 //! - **Nobody hangs.** Each ask has a [`Deadline`]; a dropped reply says [`ActorError::Lost`].
-//! - **One thread.** A worker's actors and handles live and die on its thread; nothing here is `Send`.
+//! - **One thread.** A worker's actors and handles live and die on its thread; nothing of them is `Send`. The [`courier`] is the process's.
 //!
 //! # What is *not* here
 //! No HTTP type, no Redis command, no metric name.
@@ -20,6 +20,7 @@ mod admission;
 mod arrivals;
 mod asks;
 pub mod authenticator;
+pub mod courier;
 pub(crate) mod deadlines;
 pub mod guesses;
 pub mod inspector;
@@ -63,6 +64,11 @@ pub enum ActorError {
     Lost,
     /// The store could not say.
     Store(StoreError),
+    /// Keys that somebody publishes could not be fetched, and without them nobody can tell.
+    KeysUnknown {
+        /// Seconds until it is worth while to ask again.
+        retry_after_seconds: u32,
+    },
 }
 
 /// What every actor of a worker shares: the sweep of overdue asks, the metrics, how much may wait.
@@ -111,6 +117,7 @@ impl fmt::Display for ActorError {
             Self::TimedOut => f.write_str("the deadline passed"),
             Self::Lost => f.write_str("an actor died with the request"),
             Self::Store(error) => error.fmt(f),
+            Self::KeysUnknown { .. } => f.write_str("keys could not be fetched"),
         }
     }
 }

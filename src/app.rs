@@ -120,7 +120,7 @@ async fn serve(mut loaded: Loaded, logging: Logging, listening: impl FnOnce(&Lis
     let drain = Drain::of(&loaded.config.limits);
 
     let exporter = Exporter::new(env!("CARGO_PKG_VERSION"), REVISION);
-    let materials = start::materials(&mut loaded, &listens, open_files, &exporter)?;
+    let (materials, mut courier) = start::materials(&mut loaded, &listens, open_files, &exporter)?;
     start::log(&loaded, &listens, &materials);
     let shared = materials.shared.clone();
     let mut workers = Workers::start(shared.health.workers() - 1, &materials)?;
@@ -128,6 +128,7 @@ async fn serve(mut loaded: Loaded, logging: Logging, listening: impl FnOnce(&Lis
     let mut house = materials.open_house(true);
     let mut upkeep = Upkeep::new(&materials, exporter.clone(), workers.loads.clone(), logging.queue);
     house.keep_alive("upkeep", async move || upkeep.run().await);
+    house.keep_alive("courier", async move || courier.run().await);
     house.keep("admin listener", admin(sockets.admin, sockets.reach, tls.admin, &house.services, exporter));
     let public = (sockets.public, labels::Listener::Public, tls.public);
     let mtls = sockets.mtls.map(|listener| (listener, labels::Listener::Mtls, tls.mtls));

@@ -193,7 +193,8 @@ impl Effective {
             (true, None) => CertificatesTaken::Registered,
             (true, Some(_)) => CertificatesTaken::All,
         };
-        Terms { ttl_seconds_max: config.tokens.ttl_seconds_max, certificates }
+        let reachable = config.jwks.reachable.clone();
+        Terms { ttl_seconds_max: config.tokens.ttl_seconds_max, certificates, reachable }
     }
 
     /// Each key's value with its origin, secrets masked, in the order of the table.
@@ -206,13 +207,13 @@ impl Effective {
         let tls = &self.config.store.tls;
         let of_store = [&tls.ca_file, &tls.certificate_file, &tls.private_key_file].into_iter().flatten();
         let mtls = self.config.mtls.as_ref();
-        let of_clients = self.config.client_ca_file.as_ref();
+        let of_others = [&self.config.client_ca_file, &self.config.jwks.ca_file].into_iter().flatten();
         let of_listeners =
             [self.config.public.tls.as_ref(), self.config.admin.tls.as_ref(), mtls.map(|mtls| &mtls.tls)];
         let of_listeners = of_listeners.into_iter().flatten();
         let of_listeners = of_listeners.flat_map(|tls| [&tls.certificate_file, &tls.private_key_file]);
         let values = self.settings.files().map(Path::to_path_buf);
-        self.file.iter().cloned().chain(values).chain(of_store.chain(of_listeners).chain(of_clients).cloned()).collect()
+        self.file.iter().cloned().chain(values).chain(of_store.chain(of_listeners).chain(of_others).cloned()).collect()
     }
 }
 

@@ -21,6 +21,7 @@ pub(crate) mod error;
 pub(crate) mod frames;
 pub(crate) mod head;
 pub(crate) mod io;
+pub mod jwks_client;
 pub mod listener;
 pub(crate) mod notes;
 pub mod open_files;
@@ -42,6 +43,7 @@ use arc_swap::ArcSwap;
 use self::client_certificates::{Authorities, Mtls, PeerCertificate};
 use self::proxies::{CertificateHeader, Proxies};
 use crate::actors::authenticator::AuthenticatorHandle;
+use crate::actors::courier::CourierHandle;
 use crate::actors::guesses::Guesses;
 use crate::actors::inspector::InspectorHandle;
 use crate::actors::minter::MinterHandle;
@@ -113,6 +115,8 @@ pub struct Shared {
     pub health: Arc<Health>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// Fetches the keys that clients publish.
+    pub courier: CourierHandle,
     /// What proved nothing, by client and source.
     pub guesses: Arc<Guesses>,
     /// Failed authentications, for the minute's log line.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use jeton::actors::Deadline;
+use jeton::actors::courier::CourierHandle;
 use jeton::clock::Clock;
 use jeton::http::proxies::Proxies;
 use jeton::http::router::Router;
@@ -143,6 +144,7 @@ fn shared() -> Shared {
     health.store_found();
     let issuer = Issuer::parse("http://127.0.0.1:4444", false).unwrap();
     Shared {
+        courier: CourierHandle::nobodys(),
         mtls: None,
         authorities: None,
         proxies: Proxies::default(),

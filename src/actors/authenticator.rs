@@ -13,6 +13,7 @@ use arc_swap::ArcSwap;
 use tokio::time::Instant;
 
 use self::coarse_time::CoarseTime;
+use super::courier::WantedKeys;
 use super::guesses::{Guesses, TooMany};
 use super::mailbox::{Inbox, Mailbox, Reply};
 use super::supervisor::{Actor, Supervised};
@@ -49,6 +50,8 @@ pub enum Authentication {
     ProvenOnce(Arc<Client>, SingleUse),
     /// It has not. One answer to the client, whatever the reason.
     Refused(Refusal),
+    /// Nobody can tell before these keys are fetched: then it can be asked again.
+    KeysWanted(WantedKeys),
 }
 
 /// Why an authentication was refused, and of whom, where the name is a registered one.
@@ -273,7 +276,8 @@ impl Judge<'_> {
                 }) => by_the_rfc,
                 raw => raw,
             },
-            (Authentication::Proven(_) | Authentication::ProvenOnce(..), _) | (_, None) => by_the_rfc,
+            (Authentication::Proven(_) | Authentication::ProvenOnce(..) | Authentication::KeysWanted(_), _)
+            | (_, None) => by_the_rfc,
         }
     }
 

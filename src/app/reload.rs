@@ -56,7 +56,8 @@ impl Reload {
 
     /// Looks and reads until the sender of hang-ups is gone.
     pub(super) fn run(mut self, hang_ups: &Receiver<()>) {
-        for &subject in ReloadSubject::ALL {
+        // Of what is fetched the courier tells.
+        for &subject in ReloadSubject::ALL.iter().filter(|subject| **subject != ReloadSubject::Jwks) {
             self.count(subject, true);
         }
         loop {
@@ -76,6 +77,9 @@ impl Reload {
                     this.read_clients();
                 }
             });
+            if all {
+                self.materials.shared.courier.fetch_all();
+            }
             self.unless_it_panics(ReloadSubject::Keys, |this| {
                 if this.watched.keys.changed() | all {
                     this.read_keys();
@@ -133,6 +137,9 @@ impl Reload {
             (Some(known), None) if mistakes.is_empty() => known.store(Arc::new(Authorities::nobody())),
             (Some(_) | None, _) => {}
         }
+        if let Some(fresh) = certificates.roots_of_jwks.take() {
+            self.materials.roots_of_jwks.store(Arc::new(fresh));
+        }
         let shown = self.materials.tls.show(certificates, now);
         self.materials.tls.tell(&self.materials.shared.metrics);
         shown & mistakes.is_empty()
@@ -160,8 +167,10 @@ impl Reload {
             Ok(read) => read,
             Err(mistakes) => return self.failed(ReloadSubject::Clients, &mistakes),
         };
-        let clients = Arc::new(read.clients);
+        // What was fetched stays, and is there before the first request that needs it.
+        let clients = Arc::new(read.clients.with_keys_of(&self.materials.clients.load()));
         let before = self.materials.clients.swap(clients.clone());
+        self.materials.shared.courier.reloaded();
         // After the swap: what was used until then is known, whoever is still judged by the registry of before.
         clients.inherit(&before);
         warn(&read.warnings);

@@ -10,12 +10,14 @@ use super::certificates::ListenerTls;
 use super::stores::Stores;
 use super::workers::Materials;
 use super::{Listening, REVISION, RunError, reload};
+use crate::actors::courier::{Courier, courier};
 use crate::actors::guesses::Guesses;
 use crate::clock::Clock;
 use crate::config::options::{Config, LimitsOptions};
 use crate::config::{ListenAddress, Loaded};
 use crate::http::Reach;
 use crate::http::client_certificates::Mtls;
+use crate::http::jwks_client::{JwksClient, Roots};
 use crate::http::listener::{Listener, SocketGuard};
 use crate::http::open_files;
 use crate::http::proxies::CertificateHeader;
@@ -93,7 +95,7 @@ fn bind(address: &ListenAddress, guard: SocketGuard, flag: &str) -> Result<Liste
     })
 }
 
-/// What every thread gets a copy of. The clients move out of `loaded`, the rest stays for reloads.
+/// What every thread gets a copy of, and who fetches keys for all. The clients move out of `loaded`, the rest stays for reloads.
 ///
 /// # Errors
 /// Where a file of `[store.tls]` cannot be used, nor the journal's.
@@ -102,14 +104,21 @@ pub(super) fn materials(
     listening: &Listening,
     open_files: usize,
     exporter: &Exporter,
-) -> Result<Materials, RunError> {
+) -> Result<(Materials, Courier<JwksClient>), RunError> {
     let issuer = listening.issuer.clone();
     let config = &loaded.config;
     let (clock, random) = (Clock::service(), Random::system());
     let stores = Stores::new(config, &loaded.keys, clock.clone(), random.clone()).map_err(RunError::Configuration)?;
     let workers = if config.public.workers == 0 { worker::workers_by_default() } else { config.public.workers };
     let mut certificates = std::mem::take(&mut loaded.certificates);
+    let roots = certificates.roots_of_jwks.take().map_or_else(Roots::usual, Ok);
+    let roots_of_jwks = Arc::new(ArcSwap::from_pointee(roots.map_err(|error| RunError::Refused(error.to_string()))?));
+    let clients = Arc::new(ArcSwap::from_pointee(std::mem::take(&mut loaded.clients.clients)));
+    let metrics = Arc::new(exporter.register(workers));
+    let fetching = JwksClient::new(config.jwks.reachable.clone(), roots_of_jwks.clone());
+    let (courier, fetches) = courier(fetching, clients.clone(), metrics.clone(), clock.clone(), random.clone());
     let shared = Shared {
+        courier,
         profile: config.profile,
         mtls: mtls(config, listening),
         authorities: certificates.authorities.take().map(ArcSwap::from_pointee),
@@ -125,15 +134,14 @@ pub(super) fn materials(
         clock,
         // The workers', and the main thread's own.
         health: Arc::new(Health::new(workers + 1)),
-        metrics: Arc::new(exporter.register(workers)),
+        metrics,
         guesses: Arc::new(Guesses::new(config.limits.wrong_proofs_per_minute)),
         failures: Arc::new(AuthenticationFailures::default()),
     };
     let tls = ListenerTls::new(certificates);
     let tls = tls.map_err(|error| RunError::Refused(error.to_string()))?;
     tls.tell(&shared.metrics);
-    let clients = Arc::new(ArcSwap::from_pointee(std::mem::take(&mut loaded.clients.clients)));
-    Ok(Materials { stores, clients, random, tls, shared: Arc::new(shared) })
+    Ok((Materials { stores, clients, random, tls, roots_of_jwks, shared: Arc::new(shared) }, fetches))
 }
 
 fn mtls(config: &Config, listening: &Listening) -> Option<Mtls> {

@@ -22,6 +22,7 @@ use crate::actors::supervisor::Crash;
 use crate::failpoint::{self, FailPoint};
 use crate::http::Shared;
 use crate::http::connections::{self, Load, WorkerInbox, WorkerQueue};
+use crate::http::jwks_client::Roots;
 use crate::http::router::Router;
 use crate::oauth::client::Clients;
 use crate::random::Random;
@@ -34,6 +35,8 @@ pub(super) struct Materials {
     pub(super) clients: Arc<ArcSwap<Clients>>,
     pub(super) random: Random,
     pub(super) tls: ListenerTls,
+    /// Who signs certificates of servers that keys are fetched from, as of now.
+    pub(super) roots_of_jwks: Arc<ArcSwap<Roots>>,
     pub(super) shared: Arc<Shared>,
 }
 

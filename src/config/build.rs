@@ -48,6 +48,7 @@ pub(crate) fn build(settings: &Settings, dev: Option<Dev>, findings: &mut Findin
         tokens: builder.tokens(),
         keys: builder.keys(&store.url),
         clients: ClientsOptions { file: builder.path("clients.file").unwrap_or_default() },
+        jwks: builder.jwks(),
         limits: builder.limits(&store),
         log: builder.log(),
         client_ca_file: builder.path("mtls.client_ca_file"),

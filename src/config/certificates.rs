@@ -9,6 +9,7 @@ use super::mistake::{Mistake, Origin, Warning};
 use super::moment;
 use super::options::{MtlsOptions, TlsOptions};
 use crate::http::client_certificates::Authorities;
+use crate::http::jwks_client::Roots;
 use crate::http::tls::Identity;
 use crate::oauth::time::Timestamp;
 
@@ -23,6 +24,8 @@ pub struct Certificates {
     pub mtls: Option<Identity>,
     /// Who may sign certificates of clients.
     pub authorities: Option<Authorities>,
+    /// Who may sign certificates of servers that keys are fetched from; `None` where they cannot be read.
+    pub roots_of_jwks: Option<Roots>,
 }
 
 /// The keys that name a listener's files.
@@ -44,6 +47,7 @@ impl Effective {
             admin: self.identity(&ADMIN, self.config.admin.tls.as_ref(), &mut mistakes),
             mtls: self.mtls_identity(&mut mistakes),
             authorities: self.authorities(&mut mistakes),
+            roots_of_jwks: self.roots_of_jwks(&mut mistakes),
         };
         (certificates, mistakes)
     }
@@ -54,6 +58,18 @@ impl Effective {
         let said = &mut Vec::new();
         let (names, mistakes) = if options.shows_its_own { (&MTLS, mistakes) } else { (&PUBLIC, said) };
         self.identity(names, Some(&options.tls), mistakes)
+    }
+
+    /// Whose servers keys are fetched from.
+    fn roots_of_jwks(&self, mistakes: &mut Vec<Mistake>) -> Option<Roots> {
+        let name = "jwks.ca_file";
+        let roots = match &self.config.jwks.ca_file {
+            None => Roots::usual().map_err(|error| error.to_string()),
+            Some(path) => std::fs::read(path)
+                .map_err(|error| format!("{} cannot be read: {error}", path.display()))
+                .and_then(|pem| Roots::usual_and(&pem).map_err(|error| format!("{}: {error}", path.display()))),
+        };
+        roots.map_err(|what| mistakes.push(Mistake::new(self.origin(name), format!("`{name}`: {what}")))).ok()
     }
 
     fn authorities(&self, mistakes: &mut Vec<Mistake>) -> Option<Authorities> {

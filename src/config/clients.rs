@@ -6,6 +6,7 @@ mod advice;
 mod client_certificates;
 mod client_keys;
 pub mod demo;
+mod key_places;
 mod members;
 mod own_certificates;
 mod registration;
@@ -30,6 +31,7 @@ use super::document::Document;
 use super::hint::closest;
 use super::mistake::{Mistake, Origin, Warning};
 use crate::oauth::client::{ClientId, Registration};
+use crate::oauth::key_place::KeyPlace;
 
 /// A client as one file has it.
 #[derive(Clone, Debug)]
@@ -49,6 +51,8 @@ pub(crate) struct ReadFile {
     pub(crate) clients: Vec<ReadClient>,
     pub(crate) issuers: Vec<ReadIssuer>,
     pub(crate) mistakes: Vec<Mistake>,
+    /// Where keys are fetched from, each with its place in the file.
+    pub(crate) key_places: Vec<(KeyPlace, Origin)>,
     /// The files that its clients' secrets stand in.
     pub(crate) secret_files: BTreeSet<PathBuf>,
 }
@@ -121,6 +125,7 @@ fn read_issuer<'a>(document: &'a Document, table: &'a Spanned<DeValue<'a>>, file
     let Some(members) = members else { return };
     let (issuer, keys) = workloads::issuer(&members);
     file.secret_files.extend(keys.files);
+    file.key_places.extend(keys.place);
     file.mistakes.extend(members.into_mistakes());
     let Some(read) = issuer else { return };
     match file.issuers.iter().find(|known| known.issuer.issuer == read.issuer.issuer) {

@@ -10,6 +10,7 @@ use super::store_url::StoreUrl;
 use crate::http::proxies::{CertificateHeader, Proxies};
 use crate::oauth::metadata::Issuer;
 use crate::oauth::profile::Profile;
+use crate::oauth::reachable::Reachable;
 use crate::oauth::secret::Secret;
 
 /// The effective configuration.
@@ -35,10 +36,21 @@ pub struct Config {
     pub keys: KeysOptions,
     /// `[clients]`.
     pub clients: ClientsOptions,
+    /// `[jwks]`.
+    pub jwks: JwksOptions,
     /// `[limits]`.
     pub limits: LimitsOptions,
     /// `[log]`.
     pub log: LogOptions,
+}
+
+/// `[jwks]`: how keys are fetched that others publish.
+#[derive(Clone, Debug, Default)]
+pub struct JwksOptions {
+    /// Public addresses and `allowed_networks`.
+    pub reachable: Reachable,
+    /// Who vouches for servers beside the usual roots; none: nobody.
+    pub ca_file: Option<PathBuf>,
 }
 
 /// `[public]`: the listener for clients and resource servers.

@@ -175,6 +175,9 @@ impl Face {
             ActorError::TimedOut => Self::unavailable("not done in time", RETRY_SOON_SECONDS),
             ActorError::Lost => Self::unavailable("interrupted", RETRY_SOON_SECONDS),
             ActorError::Store(fault) => Self::unavailable("the store cannot answer", fault.retry_after_seconds()),
+            ActorError::KeysUnknown { retry_after_seconds } => {
+                Self::unavailable("the keys that verify the assertion cannot be fetched", retry_after_seconds)
+            }
         }
     }
 
@@ -287,6 +290,7 @@ impl Failure {
                 ActorError::TimedOut => TokenOutcome::Deadline,
                 ActorError::Store(fault) if fault.is_full() => TokenOutcome::StoreFull,
                 ActorError::Lost | ActorError::Store(_) => TokenOutcome::StoreUnavailable,
+                ActorError::KeysUnknown { .. } => TokenOutcome::KeysUnavailable,
             },
             Self::Http(_) | Self::Admin(_) => TokenOutcome::InvalidRequest,
             Self::Panic => TokenOutcome::ServerError,
@@ -315,6 +319,7 @@ impl Failure {
                 ActorError::Overloaded => IntrospectionOutcome::Overloaded,
                 ActorError::TimedOut => IntrospectionOutcome::Deadline,
                 ActorError::Lost | ActorError::Store(_) => IntrospectionOutcome::StoreUnavailable,
+                ActorError::KeysUnknown { .. } => IntrospectionOutcome::KeysUnavailable,
             },
             Self::Http(_) => IntrospectionOutcome::InvalidRequest,
             Self::Admin(error) => match error {
@@ -347,6 +352,7 @@ impl Failure {
                 ActorError::Overloaded => RevocationOutcome::Overloaded,
                 ActorError::TimedOut => RevocationOutcome::Deadline,
                 ActorError::Lost | ActorError::Store(_) => RevocationOutcome::StoreUnavailable,
+                ActorError::KeysUnknown { .. } => RevocationOutcome::KeysUnavailable,
             },
             Self::Http(_) | Self::Admin(_) => RevocationOutcome::InvalidRequest,
             Self::Panic => RevocationOutcome::ServerError,

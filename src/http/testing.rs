@@ -16,6 +16,7 @@ use tokio::task::{JoinHandle, LocalSet};
 use super::activity::{Activity, CoarseClock, SWEEP_INTERVAL, Timers};
 use super::router::{MetricsText, Router};
 use super::{DpopOptions, Limits, LogRequests, PeerIdentity, Reach, Services, Shared, connection};
+use crate::actors::courier::CourierHandle;
 use crate::actors::testing::{Actors, BreakableStore};
 use crate::clock::Clock;
 use crate::http::proxies::Proxies;
@@ -70,6 +71,7 @@ pub(crate) fn shared(
         clock,
         health,
         metrics,
+        courier: CourierHandle::nobodys(),
         guesses: Arc::default(),
         failures: Arc::new(AuthenticationFailures::default()),
     }

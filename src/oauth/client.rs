@@ -14,6 +14,7 @@ use super::error::ProtocolError;
 use super::grant::{Grant, GrantParts};
 use super::grants_seen::GrantsSeen;
 use super::jws::jwk_set::JwkSet;
+use super::key_place::KeyPlace;
 use super::rate_limit::{Bucket, RateLimit, Standing};
 use super::scope::Scope;
 use super::secret::SecretHash;
@@ -87,6 +88,8 @@ pub struct Registration {
     pub auth_method: AuthMethod,
     /// `jwks`: the public keys of its assertions.
     pub keys: JwkSet,
+    /// `jwks_uri`: where it publishes them, where `jwks` does not say what they are.
+    pub jwks_uri: Option<KeyPlace>,
     /// `tls_client_auth_subject_dn`, or one of its san twins.
     pub certificate_subject: Option<CertificateSubject>,
     /// `x5c` of its `jwks`: its certificates (DER).
@@ -281,6 +284,7 @@ impl Registration {
             secrets: Vec::new(),
             auth_method: AuthMethod::default(),
             keys: JwkSet::default(),
+            jwks_uri: None,
             certificate_subject: None,
             certificates: Vec::new(),
             certificate_bound_access_tokens: false,

@@ -153,6 +153,11 @@ impl ClientAssertion {
         Ok(rules.proven(subject, &self.jws.payload))
     }
 
+    /// Whether its header says which key signed it.
+    pub fn names_its_key(&self) -> bool {
+        self.jws.header.kid.is_some()
+    }
+
     /// Judges the signature.
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 use data_encoding::BASE64;
 use zeroize::Zeroizing;
@@ -60,8 +61,9 @@ pub enum PresentedCredentials {
         /// The raw one, if it differs.
         second: Option<SecretReading>,
     },
-    /// What the client signed (RFC 7523). Boxed, since nobody else should carry its size about.
-    Assertion(Box<PresentedAssertion>),
+    /// What the client signed (RFC 7523). Apart, since nobody else should carry its size about; shared, since it may have to be judged
+    /// again once its keys are there.
+    Assertion(Arc<PresentedAssertion>),
     /// A certificate of its connection (RFC 8705).
     Certificate(Box<PresentedCertificate>),
     /// A Bearer token (RFC 6750), at introspection alone.
@@ -91,6 +93,14 @@ enum Header {
 }
 
 impl PresentedCredentials {
+    /// The same, to be judged again: an assertion alone.
+    pub fn again(&self) -> Option<Self> {
+        match self {
+            Self::Assertion(presented) => Some(Self::Assertion(Arc::clone(presented))),
+            Self::Secret { .. } | Self::Certificate(_) | Self::Bearer(_) | Self::Unproven(_) => None,
+        }
+    }
+
     /// Reads the proof from the Authorization headers (all of them: two are refused, A21), and the form.
     ///
     /// # Errors
@@ -141,7 +151,7 @@ fn from_body(endpoint: Endpoint, form: &Form<'_>) -> Result<PresentedCredentials
             if form.client_assertion_type.as_deref() != Some(client_assertion::TYPE) {
                 return Err(FOREIGN_ASSERTION);
             }
-            PresentedCredentials::Assertion(Box::new(PresentedAssertion {
+            PresentedCredentials::Assertion(Arc::new(PresentedAssertion {
                 sent_to: endpoint,
                 client_id: client_id.as_deref().map(Box::from),
                 assertion: ClientAssertion::parse(assertion),

@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use serde_json::{Map, Value};
 
 use super::jws::jwk_set::JwkSet;
+use super::key_place::KeyPlace;
 
 /// Whom tokens of workloads are taken from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +18,8 @@ pub struct TrustedIssuer {
     pub issuer: String,
     /// Its public keys.
     pub keys: JwkSet,
+    /// Where it publishes them, where it is not said what they are.
+    pub jwks_uri: Option<KeyPlace>,
     /// How far ahead an `exp` may lie.
     pub max_lifetime_seconds: u64,
 }
@@ -75,6 +78,11 @@ impl<T> Workloads<T> {
         Self(all)
     }
 
+    /// The issuers.
+    pub fn issuers(&self) -> impl Iterator<Item = &TrustedIssuer> {
+        self.0.values().map(|trusted| &trusted.issuer)
+    }
+
     /// What holds for assertions with this `iss`, if it is a trusted issuer's.
     pub fn of(&self, iss: &str) -> Option<Rules<'_, T>> {
         self.0.get(iss).map(Rules)
@@ -116,8 +124,12 @@ mod tests {
 
     #[test]
     fn w15_a_subject_and_all_claims_of_a_rule_must_be_there_whole() {
-        let issuer =
-            |issuer: &str| TrustedIssuer { issuer: issuer.into(), keys: JwkSet::default(), max_lifetime_seconds: 3600 };
+        let issuer = |issuer: &str| TrustedIssuer {
+            issuer: issuer.into(),
+            keys: JwkSet::default(),
+            jwks_uri: None,
+            max_lifetime_seconds: 3600,
+        };
         let workload = |issuer: &str, subject: &str, claims: Value| Workload {
             issuer: issuer.into(),
             subject: subject.into(),

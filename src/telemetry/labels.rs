@@ -71,7 +71,7 @@ label! {
         UnauthorizedClient = "unauthorized_client", UnsupportedGrantType = "unsupported_grant_type",
         InvalidScope = "invalid_scope", InvalidTarget = "invalid_target", InvalidDpopProof = "invalid_dpop_proof",
         UseDpopNonce = "use_dpop_nonce", Overloaded = "overloaded", StoreUnavailable = "store_unavailable", StoreFull = "store_full", Deadline = "deadline",
-        RateLimited = "rate_limited", QuotaExceeded = "quota_exceeded", NotBefore = "not_before",
+        KeysUnavailable = "keys_unavailable", RateLimited = "rate_limited", QuotaExceeded = "quota_exceeded", NotBefore = "not_before",
         ServerError = "server_error",
     }
 }
@@ -84,7 +84,7 @@ label! {
         NotBefore = "not_before", Seal = "seal", InvalidRequest = "invalid_request", InvalidClient = "invalid_client",
         InvalidToken = "invalid_token", InsufficientScope = "insufficient_scope", AccessDenied = "access_denied",
         Overloaded = "overloaded", StoreUnavailable = "store_unavailable", Deadline = "deadline",
-        RateLimited = "rate_limited", ServerError = "server_error",
+        KeysUnavailable = "keys_unavailable", RateLimited = "rate_limited", ServerError = "server_error",
     }
 }
 
@@ -93,7 +93,8 @@ label! {
     RevocationOutcome, "outcome", {
         Revoked = "revoked", NotFound = "not_found", NotOwner = "not_owner", InvalidRequest = "invalid_request",
         InvalidClient = "invalid_client", Overloaded = "overloaded", StoreUnavailable = "store_unavailable",
-        Deadline = "deadline", RateLimited = "rate_limited", ServerError = "server_error",
+        Deadline = "deadline", KeysUnavailable = "keys_unavailable", RateLimited = "rate_limited",
+        ServerError = "server_error",
     }
 }
 
@@ -194,6 +195,15 @@ label! {
     /// What can be reloaded.
     ReloadSubject, "subject", {
         Clients = "clients", Keys = "keys", Certificates = "certificates", Secrets = "secrets", Log = "log",
+        Jwks = "jwks",
+    }
+}
+
+label! {
+    /// What became of a fetch of keys from where somebody publishes them.
+    FetchOutcome, "outcome", {
+        Success = "success", Unresolved = "unresolved", AddressRefused = "address_refused", Unreachable = "unreachable",
+        Tls = "tls", Timeout = "timeout", Broken = "broken", Status = "status", TooLarge = "too_large", Malformed = "malformed",
     }
 }
 

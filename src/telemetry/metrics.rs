@@ -4,6 +4,7 @@
 //! dashboard sees zeros instead of gaps. Durations are in seconds, as Prometheus wants them.
 
 mod journal;
+mod jwks;
 mod limits;
 mod registry;
 mod tls;
@@ -14,13 +15,14 @@ use metrics::{Counter, Gauge, Histogram, Label as KeyLabel, Recorder};
 
 pub use self::journal::JournalFigures;
 use self::journal::JournalMetrics;
+use self::jwks::JwksMetrics;
 use self::limits::LimitMetrics;
 use self::registry::{Family, Family2, Names};
 use self::tls::TlsMetrics;
 use super::labels::{
-    ActorName, AuthMethod, AuthOutcome, ClockStep, Code, CodeClass, ConnectionRefusal, Endpoint, HandshakeOutcome,
-    IntrospectionOutcome, KeyState, Label, LimitMode, LimitName, Listener, RecordRefusal, ReloadSubject,
-    RevocationOutcome, StoreConnectionState, StoreErrorKind, StoreOperation, TokenOutcome,
+    ActorName, AuthMethod, AuthOutcome, ClockStep, Code, CodeClass, ConnectionRefusal, Endpoint, FetchOutcome,
+    HandshakeOutcome, IntrospectionOutcome, KeyState, Label, LimitMode, LimitName, Listener, RecordRefusal,
+    ReloadSubject, RevocationOutcome, StoreConnectionState, StoreErrorKind, StoreOperation, TokenOutcome,
 };
 
 /// All handles. One for the process; every method is cheap and can be called from any thread.
@@ -45,6 +47,7 @@ pub struct Metrics {
     store_tokens_max: Gauge,
     journal: JournalMetrics,
     limits: LimitMetrics,
+    jwks: JwksMetrics,
     mailbox_depth: Family<Gauge>,
     mailbox_wait: Family<Histogram>,
     mailbox_refusals: Family<Counter>,
@@ -104,7 +107,13 @@ const DESCRIPTIONS: &[(&str, &str)] = &[
 
 /// Names and help texts of every metric, for the exporter's `# HELP` lines and for the tests.
 pub fn descriptions() -> impl Iterator<Item = (&'static str, &'static str)> {
-    DESCRIPTIONS.iter().copied().chain(journal::DESCRIPTIONS).chain(limits::DESCRIPTIONS).chain(tls::DESCRIPTIONS)
+    DESCRIPTIONS
+        .iter()
+        .copied()
+        .chain(journal::DESCRIPTIONS)
+        .chain(limits::DESCRIPTIONS)
+        .chain(jwks::DESCRIPTIONS)
+        .chain(tls::DESCRIPTIONS)
 }
 
 impl Metrics {
@@ -134,6 +143,7 @@ impl Metrics {
             store_tokens_max: names.gauge("jeton_store_tokens_max")(vec![]),
             journal: JournalMetrics::register(&names),
             limits: LimitMetrics::register(&names),
+            jwks: JwksMetrics::register(&names),
             mailbox_depth: Family::new::<ActorName>(names.gauge("jeton_mailbox_depth")),
             mailbox_wait: Family::new::<ActorName>(names.histogram("jeton_mailbox_wait_seconds")),
             mailbox_refusals: Family::new::<ActorName>(names.counter("jeton_mailbox_refusals_total")),
@@ -236,6 +246,11 @@ impl Metrics {
     /// A request was beyond a limit.
     pub fn limited(&self, limit: LimitName, mode: LimitMode) {
         self.limits.limited(limit, mode);
+    }
+
+    /// A fetch of somebody's keys ended so.
+    pub fn keys_fetched(&self, outcome: FetchOutcome) {
+        self.jwks.fetched(outcome);
     }
 
     /// One mailbox's handles.

@@ -22,6 +22,7 @@ pub(crate) mod http2;
 pub(crate) mod load;
 pub(crate) mod ports;
 pub(crate) mod process;
+pub(crate) mod publisher;
 pub(crate) mod redis;
 pub(crate) mod request;
 pub(crate) mod sentinel;

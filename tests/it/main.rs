@@ -32,6 +32,7 @@ mod observe;
 mod outage;
 mod outage_reasons;
 mod proofs;
+mod published_keys;
 mod rates;
 mod readme;
 mod reload;

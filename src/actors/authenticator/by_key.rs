@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
-use super::{Authentication, Judge, RefusalReason, refused};
+use super::{Authentication, Judge, RefusalReason, WantedKeys, refused};
 use crate::oauth::client::{AuthMethod, Client};
 use crate::oauth::client_assertion::{AssertionFault, ClientAssertion};
 use crate::oauth::client_certificate::{CertificateFault, PresentedCertificate};
 use crate::oauth::credentials::PresentedAssertion;
+use crate::oauth::jws::jwk_set::JwkSet;
+use crate::oauth::key_place::KeyPlace;
+use crate::oauth::remote_keys::Doubt;
 use crate::oauth::time::Timestamp;
 use crate::oauth::workload::Rules;
 
@@ -26,8 +29,10 @@ impl Judge<'_> {
         };
         let id = || Some(client.id().clone());
         // First the signature: who has no token of the issuer's learns of no rule.
-        match assertion.verify(&rules.issuer().keys) {
-            Err(fault) => refused(RefusalReason::Assertion(fault), id()),
+        let issuer = rules.issuer();
+        match self.verify(assertion, &issuer.keys, issuer.jwks_uri.as_ref()) {
+            Err(Unproven::KeysWanted(wanted)) => Authentication::KeysWanted(wanted),
+            Err(Unproven::Refused(reason)) => refused(reason, id()),
             Ok(()) if presented.client_id.as_deref().is_some_and(|claimed| claimed != client.id().as_str()) => {
                 refused(RefusalReason::OtherClient, None)
             }
@@ -89,19 +94,38 @@ impl Judge<'_> {
         };
         let registration = client.registration();
         let judge = || {
-            let fault = RefusalReason::Assertion;
+            let fault = |fault| Unproven::Refused(RefusalReason::Assertion(fault));
             let now = Timestamp::from_unix_millis(self.options.clock.unix_millis());
             let single_use =
                 assertion.check(subject, &self.options.audiences, presented.sent_to, now).map_err(fault)?;
             if registration.auth_method != AuthMethod::PrivateKeyJwt {
-                return Err(RefusalReason::MethodNotRegistered);
+                return Err(Unproven::Refused(RefusalReason::MethodNotRegistered));
             }
-            assertion.verify(&registration.keys).map_err(fault)?;
-            if registration.disabled { Err(RefusalReason::ClientDisabled) } else { Ok(single_use) }
+            self.verify(assertion, &registration.keys, registration.jwks_uri.as_ref())?;
+            if registration.disabled { Err(Unproven::Refused(RefusalReason::ClientDisabled)) } else { Ok(single_use) }
         };
         match judge() {
             Ok(single_use) => Authentication::ProvenOnce(client.clone(), single_use),
-            Err(reason) => refused(reason, Some(client.id().clone())),
+            Err(Unproven::KeysWanted(wanted)) => Authentication::KeysWanted(wanted),
+            Err(Unproven::Refused(reason)) => refused(reason, Some(client.id().clone())),
         }
     }
+
+    /// The signature, by keys that are registered, or were fetched from where they are published.
+    fn verify(&self, assertion: &ClientAssertion, keys: &JwkSet, place: Option<&KeyPlace>) -> Result<(), Unproven> {
+        let fault = |fault| Unproven::Refused(RefusalReason::Assertion(fault));
+        let Some(fetched) = place.and_then(|place| self.clients.keys_at(place)) else {
+            return assertion.verify(keys).map_err(fault);
+        };
+        fetched.verify(assertion, self.taken.into_std()).map_err(|doubt| match doubt {
+            Doubt::Fault(found) => fault(found),
+            Doubt::Unknown { fetches } => Unproven::KeysWanted(WantedKeys { keys: fetched.clone(), fetches }),
+        })
+    }
+}
+
+/// Why an assertion proves nobody, or not yet.
+enum Unproven {
+    Refused(RefusalReason),
+    KeysWanted(WantedKeys),
 }

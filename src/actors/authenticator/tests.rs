@@ -100,6 +100,7 @@ async fn ask(authenticator: &AuthenticatorHandle, presented: PresentedCredential
     match authenticator.authenticate(by(), presented, HERE).await.unwrap() {
         Authentication::Proven(client) | Authentication::ProvenOnce(client, _) => Ok(client.id().as_str().to_string()),
         Authentication::Refused(refusal) => Err((refusal.reason, refusal.client_id().is_some())),
+        Authentication::KeysWanted(wanted) => panic!("{wanted:?}"),
     }
 }
 
@@ -169,6 +170,7 @@ async fn a22_who_is_wrong_too_often_is_told_to_wait_whether_registered_or_not_an
             .unwrap()
         {
             Authentication::Refused(refusal) => Some(refusal.reason),
+            Authentication::KeysWanted(wanted) => panic!("{wanted:?}"),
             Authentication::Proven(_) | Authentication::ProvenOnce(..) => None,
         };
         for (id, reason) in [("good", RefusalReason::WrongSecret), ("nobody", RefusalReason::UnknownClient)] {

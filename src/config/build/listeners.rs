@@ -2,10 +2,11 @@
 
 use super::Builder;
 use crate::config::address::ListenAddress;
-use crate::config::options::{AdminOptions, MtlsOptions, PlainHttp, PublicOptions, TlsOptions};
+use crate::config::options::{AdminOptions, JwksOptions, MtlsOptions, PlainHttp, PublicOptions, TlsOptions};
 use crate::http::proxies::{CertificateHeader, Proxies};
 use crate::oauth::metadata::Issuer;
 use crate::oauth::network::{Network, NetworkError};
+use crate::oauth::reachable::Reachable;
 use crate::oauth::secret::Secret;
 
 /// The shortest token that opens `/admin/`.
@@ -54,20 +55,7 @@ impl Builder<'_> {
 
     fn proxies(&mut self, listen: &ListenAddress) -> Proxies {
         let name = "public.trusted_proxies";
-        let listed = self.text(name).unwrap_or_default().to_owned();
-        let mut networks = Vec::new();
-        for text in listed.split(',').map(str::trim).filter(|text| !text.is_empty()) {
-            match text.parse() {
-                Ok(network) => networks.push(network),
-                Err(NetworkError(why)) => {
-                    self.mistake_with_hint(
-                        name,
-                        format!("`{text}` is {why}"),
-                        "write as in \"10.0.0.0/8\" or \"192.0.2.7\"",
-                    );
-                }
-            }
-        }
+        let networks = self.networks(name);
         let header = "public.client_certificate_header";
         let certificate = match self.text(header) {
             Some("client-cert") => CertificateHeader::ClientCert,
@@ -85,6 +73,31 @@ impl Builder<'_> {
             }
         }
         Proxies { networks, certificate }
+    }
+
+    /// The networks in a list.
+    fn networks(&mut self, name: &'static str) -> Vec<Network> {
+        let listed = self.text(name).unwrap_or_default().to_owned();
+        let mut networks = Vec::new();
+        for text in listed.split(',').map(str::trim).filter(|text| !text.is_empty()) {
+            match text.parse() {
+                Ok(network) => networks.push(network),
+                Err(NetworkError(why)) => {
+                    self.mistake_with_hint(
+                        name,
+                        format!("`{text}` is {why}"),
+                        "write as in \"10.0.0.0/8\" or \"192.0.2.7\"",
+                    );
+                }
+            }
+        }
+        networks
+    }
+
+    /// Where keys may be fetched from.
+    pub(super) fn jwks(&mut self) -> JwksOptions {
+        let reachable = Reachable::with(self.networks("jwks.allowed_networks"));
+        JwksOptions { reachable, ca_file: self.path("jwks.ca_file") }
     }
 
     /// Certificate and key of a listener: both or none.

@@ -142,6 +142,7 @@ fn without_secret(client: &ReadClient) -> Option<Warning> {
     let what = format!("client `{}` has no secret and can never prove who it is", registration.client_id);
     let nothing = registration.secrets.is_empty()
         && registration.keys.is_empty()
+        && registration.jwks_uri.is_none()
         && registration.certificate_subject.is_none()
         && registration.certificates.is_empty()
         && registration.workloads.is_empty();

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
+use super::key_places;
 use super::members::Members;
 use super::own_certificates;
 use crate::config::mistake::{Mistake, Origin, Warning};
@@ -11,23 +12,33 @@ use crate::oauth::client::AuthMethod;
 use crate::oauth::jws::json;
 use crate::oauth::jws::jwk::JwkError;
 use crate::oauth::jws::jwk_set::JwkSet;
+use crate::oauth::key_place::KeyPlace;
 
 /// More than any set of keys needs.
 const FILE_BYTES_MAX: usize = 65_536;
+
+/// The members that say which keys, or where they are.
+const SOURCES: [&str; 3] = ["jwks", "jwks_file", "jwks_uri"];
 
 /// What was read.
 #[derive(Default)]
 pub(super) struct ClientKeys {
     pub(super) keys: JwkSet,
+    /// Where they are published, if they are not here.
+    pub(super) place: Option<(KeyPlace, Origin)>,
     /// `x5c` of each key, its first element: DER.
     pub(super) certificates: Vec<Vec<u8>>,
     pub(super) files: Vec<PathBuf>,
     pub(super) warnings: Vec<Warning>,
 }
 
-/// Reads `jwks` or `jwks_file`. A client that signs must have one, and no secret.
+/// Reads `jwks`, `jwks_file` or `jwks_uri`. A client that signs must have one, and no secret.
 pub(super) fn read(members: &Members<'_>, auth_method: AuthMethod) -> ClientKeys {
-    let mut read = ClientKeys::default();
+    let place = key_places::read(members, auth_method);
+    let mut read = ClientKeys { place, ..ClientKeys::default() };
+    if let (Some((_, origin)), false) = (&read.place, is_fit_for_keys(auth_method)) {
+        read.warnings.push(unused("jwks_uri", origin.clone()));
+    }
     let given = members.object("jwks").map(|(set, origin)| (set, "jwks", origin));
     let in_file = members.path("jwks_file").and_then(|(path, origin)| {
         read.files.push(path.clone());
@@ -44,9 +55,11 @@ pub(super) fn read(members: &Members<'_>, auth_method: AuthMethod) -> ClientKeys
     }
     if let Some((set, name, origin)) = given.or(in_file) {
         read.take(members, &set, name, origin, auth_method);
-    } else if !["jwks", "jwks_file"].iter().any(|name| members.has(name)) {
+    } else if !SOURCES.iter().any(|name| members.has(name)) {
         let missing = match auth_method {
-            AuthMethod::PrivateKeyJwt => Some(("keys", "give it `jwks`, the public keys that verify what it signs")),
+            AuthMethod::PrivateKeyJwt => {
+                Some(("keys", "give it `jwks`, the public keys that verify what it signs, or `jwks_uri`"))
+            }
             AuthMethod::SelfSignedTlsClientAuth => Some(("certificates", "give it `jwks`, each key with its `x5c`")),
             AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost | AuthMethod::TlsClientAuth => None,
         };
@@ -58,14 +71,29 @@ pub(super) fn read(members: &Members<'_>, auth_method: AuthMethod) -> ClientKeys
     read
 }
 
-/// Reads `jwks` or `jwks_file` of a trusted issuer, which must have one.
+/// Reads `jwks`, `jwks_file` or `jwks_uri` of a trusted issuer, which must have one.
 pub(super) fn of_issuer(members: &Members<'_>) -> ClientKeys {
-    if !members.has("jwks") && !members.has("jwks_file") {
+    if !members.has("jwks_uri") {
+        key_places::refuse_files(members);
+    }
+    if !SOURCES.iter().any(|name| members.has(name)) {
         let mistake = Mistake::new(members.origin.clone(), "a trusted issuer without keys");
-        members.push(mistake.hint("give it `jwks_file`, a file with its JWK set, or `jwks`"));
+        members.push(mistake.hint("give it `jwks_file`, a file with its JWK set, `jwks_uri` or `jwks`"));
         return ClientKeys::default();
     }
-    read(members, AuthMethod::PrivateKeyJwt)
+    let mut read = read(members, AuthMethod::PrivateKeyJwt);
+    let files = &mut read.files;
+    read.place = read.place.map(|(place, origin)| (key_places::with_files(members, place, files), origin));
+    read
+}
+
+fn is_fit_for_keys(auth_method: AuthMethod) -> bool {
+    matches!(auth_method, AuthMethod::PrivateKeyJwt | AuthMethod::SelfSignedTlsClientAuth)
+}
+
+fn unused(name: &str, origin: Origin) -> Warning {
+    let what = format!("`{name}` is used for nothing: its client's token_endpoint_auth_method is not private_key_jwt");
+    Warning::new(origin, what)
 }
 
 impl ClientKeys {
@@ -99,9 +127,7 @@ impl ClientKeys {
             members.mistake(origin.clone(), what);
         }
         if auth_method != AuthMethod::PrivateKeyJwt {
-            let what =
-                format!("`{name}` is used for nothing: its client's token_endpoint_auth_method is not private_key_jwt");
-            self.warnings.push(Warning::new(origin, what));
+            self.warnings.push(unused(name, origin));
         }
         self.keys = keys;
     }

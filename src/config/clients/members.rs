@@ -16,7 +16,7 @@ use crate::oauth::introspection::RESERVED_CLAIMS;
 use crate::oauth::time::Timestamp;
 
 /// The members of this release.
-pub(crate) const MEMBERS: [&str; 30] = [
+pub(crate) const MEMBERS: [&str; 31] = [
     "client_id",
     "client_name",
     "client_secret_hash",
@@ -26,6 +26,7 @@ pub(crate) const MEMBERS: [&str; 30] = [
     "token_endpoint_auth_method",
     "jwks",
     "jwks_file",
+    "jwks_uri",
     "tls_client_auth_subject_dn",
     "tls_client_auth_san_dns",
     "tls_client_auth_san_uri",
@@ -48,9 +49,6 @@ pub(crate) const MEMBERS: [&str; 30] = [
     "dpop_bound_access_tokens",
     "rate_limit",
 ];
-
-/// Those that come with later features.
-const LATER: [&str; 1] = ["jwks_uri"];
 
 /// A text and its place.
 pub(super) type Placed = (String, Origin);
@@ -78,11 +76,8 @@ impl<'a> Members<'a> {
         };
         for name in table.keys().filter(|name| !MEMBERS.contains(&name.get_ref().as_ref())) {
             let (text, place) = (name.get_ref().as_ref(), document.origin(&name.span()));
-            mistakes.push(if LATER.contains(&text) {
-                Mistake::new(place, format!("`{text}` is not in this release yet")).hint("take it out until it is")
-            } else {
-                Mistake::new(place, format!("a client has no `{text}`")).did_you_mean(closest(text, MEMBERS))
-            });
+            let mistake = Mistake::new(place, format!("a client has no `{text}`"));
+            mistakes.push(mistake.did_you_mean(closest(text, MEMBERS)));
         }
         Some(Self { document, table, origin, mistakes: RefCell::default() })
     }
@@ -162,7 +157,7 @@ impl<'a> Members<'a> {
 
     /// Whether the member is there, or another that nobody knows and that was likely meant to be it: what is mistyped is not also missing.
     pub(super) fn has_or_nearly(&self, name: &str) -> bool {
-        let unknown = |text: &str| !MEMBERS.contains(&text) && !LATER.contains(&text);
+        let unknown = |text: &str| !MEMBERS.contains(&text);
         let texts = self.table.keys().map(|key| key.get_ref().as_ref());
         self.has(name) || texts.filter(|text| unknown(text)).any(|text| closest(text, MEMBERS) == Some(name))
     }

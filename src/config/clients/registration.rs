@@ -41,6 +41,8 @@ pub(super) fn read(members: Members<'_>, ttl_seconds_max: u32, file: &mut ReadFi
         secrets: secrets.all,
         auth_method,
         keys: keys.keys,
+        // One that is used for nothing is not fetched from.
+        jwks_uri: keys.place.clone().map(|(place, _)| place).filter(|_| auth_method == AuthMethod::PrivateKeyJwt),
         certificate_subject,
         certificates: keys.certificates,
         certificate_bound_access_tokens: members.flag("tls_client_certificate_bound_access_tokens"),
@@ -68,6 +70,7 @@ pub(super) fn read(members: Members<'_>, ttl_seconds_max: u32, file: &mut ReadFi
     let introspection_origin = members.place_of("introspection");
     file.secret_files.extend(secrets.files);
     file.secret_files.extend(keys.files);
+    file.key_places.extend(keys.place);
     secrets.warnings.extend(keys.warnings);
     let mistakes = members.into_mistakes();
     let is_good = is_named && mistakes.is_empty();

@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 
 use super::advice::CertificatesTaken;
 use super::workloads::ReadIssuer;
-use super::{ReadClient, ReadFile, advice, read_file, twice};
+use super::{ReadClient, ReadFile, advice, key_places, read_file, twice};
 use crate::config::mistake::{Mistake, Origin, Warning};
 use crate::config::watched::files_of;
 use crate::oauth::client::{Client, ClientId, Clients, Registration};
+use crate::oauth::reachable::Reachable;
 use crate::oauth::workload::TrustedIssuer;
 
 /// A clients file or folder with the clients last read from it.
@@ -26,12 +27,14 @@ pub struct ClientsSource {
 }
 
 /// What the service is configured to, as far as it bounds what can be registered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Terms {
     /// No token may live longer.
     pub ttl_seconds_max: u32,
     /// By which certificates clients can prove who they are.
     pub certificates: CertificatesTaken,
+    /// Where keys can be fetched from.
+    pub reachable: Reachable,
 }
 
 /// What reading found.
@@ -96,7 +99,11 @@ impl ClientsSource {
         if self.path.exists() || !self.may_be_missing {
             self.check_there()?;
             let paths = files_of(&self.path).into_iter();
-            files.extend(paths.map(|path| (path.clone(), read_file(&path, self.terms.ttl_seconds_max))));
+            files.extend(paths.map(|path| {
+                let mut file = read_file(&path, self.terms.ttl_seconds_max);
+                file.mistakes.extend(key_places::unreachable(&file.key_places, &self.terms.reachable));
+                (path, file)
+            }));
         }
         self.secret_files = self.secret_files_of(&files);
         let sifted = self.sift(files);

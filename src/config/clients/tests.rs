@@ -5,10 +5,12 @@ mod proven;
 use super::*;
 use crate::oauth::client::{AuthMethod, IntrospectionRight};
 use crate::oauth::rate_limit::RateLimit;
+use crate::oauth::reachable::Reachable;
 use crate::oauth::scope::Scope;
 use crate::oauth::secret::{Secret, SecretHash};
 
-const TERMS: Terms = Terms { ttl_seconds_max: 86_400, certificates: CertificatesTaken::All };
+const TERMS: Terms =
+    Terms { ttl_seconds_max: 86_400, certificates: CertificatesTaken::All, reachable: Reachable::PUBLIC };
 const STRONG: &str = "k7Qz1Xw9Rt4Lm2Vb8Nc6Jh3Gf5Dp0SaYeUo";
 
 fn hash() -> String {
@@ -105,7 +107,7 @@ fn all_mistakes_of_a_file_are_told_at_once() {
             "c.toml:9:12: `disabled` must be true or false, without quotes",
             "c.toml:12:13: client `b` is registered twice: first at c.toml:6:13",
             "c.toml:15:13: client `b` is registered twice: first at c.toml:6:13",
-            "c.toml:17:1: `jwks_uri` is not in this release yet; take it out until it is",
+            "c.toml:17:12: `jwks_uri` must be text in quotes",
             "c.toml:18:2: there is no `clients` in a clients file; did you mean `[[client]]`?",
         ]
     );

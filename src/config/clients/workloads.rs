@@ -6,7 +6,8 @@ use crate::config::mistake::{Mistake, Origin};
 use crate::oauth::workload::{TrustedIssuer, Workload};
 
 /// What an `[[trusted_issuer]]` says.
-pub(super) const ISSUER_MEMBERS: [&str; 4] = ["issuer", "jwks", "jwks_file", "max_lifetime_seconds"];
+pub(super) const ISSUER_MEMBERS: [&str; 7] =
+    ["issuer", "jwks", "jwks_file", "jwks_uri", "jwks_ca_file", "jwks_token_file", "max_lifetime_seconds"];
 /// What one of a client's `workloads` says.
 const PARTS: [&str; 3] = ["issuer", "sub", "claims"];
 
@@ -28,7 +29,8 @@ pub(super) fn issuer(members: &Members<'_>) -> (Option<ReadIssuer>, ClientKeys) 
     let lifetime = members.number("max_lifetime_seconds", 1, MAX_LIFETIME_SECONDS_MAX, "");
     let read = named.map(|(issuer, origin)| {
         let max_lifetime_seconds = lifetime.unwrap_or(MAX_LIFETIME_SECONDS).into();
-        ReadIssuer { issuer: TrustedIssuer { issuer, keys: keys.keys.clone(), max_lifetime_seconds }, origin }
+        let jwks_uri = keys.place.clone().map(|(place, _)| place);
+        ReadIssuer { issuer: TrustedIssuer { issuer, keys: keys.keys.clone(), jwks_uri, max_lifetime_seconds }, origin }
     });
     (read, keys)
 }

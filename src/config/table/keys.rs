@@ -199,6 +199,18 @@ pub(crate) static KEYS: &[Key] = &[
         "The registered clients: a file, or a folder whose *.toml are read in the order of their names.",
     ),
     key(
+        "jwks.allowed_networks",
+        Kind::List,
+        Preset::Text(""),
+        "Networks that keys may be fetched from (jwks_uri) though they are not public. None: a URL must not lead into this one's network.",
+    ),
+    key(
+        "jwks.ca_file",
+        Kind::Path,
+        Preset::Absent,
+        "PEM file of who else signs certificates of servers that keys are fetched from. Left out: the usual roots alone.",
+    ),
+    key(
         "limits.body_bytes",
         Kind::Number(1024, 16_777_216),
         Preset::Number(16_384),

@@ -8,11 +8,16 @@ use crate::config::environment;
 use crate::config::file;
 use crate::config::settings::{Settings, Value};
 use crate::config::table::{self, Key, Kind, Preset};
+use crate::oauth::reachable::Reachable;
 
 const OPTIONS: &str = include_str!("../../../jeton.example.toml");
 /// RFC 8037 appendix A.
 const JWKS: &str = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
-const TERMS: clients::Terms = clients::Terms { ttl_seconds_max: 86_400, certificates: clients::CertificatesTaken::All };
+const TERMS: clients::Terms = clients::Terms {
+    ttl_seconds_max: 86_400,
+    certificates: clients::CertificatesTaken::All,
+    reachable: Reachable::PUBLIC,
+};
 const CLIENTS: &str = include_str!("../../../clients.example.toml");
 
 /// The text with every commented assignment made a real one.
@@ -111,6 +116,12 @@ fn the_example_of_clients_is_accepted_and_shows_every_member() {
     let mut all = all.replacen("jwks_file = ", signs, 1);
     let second = "[[trusted_issuer]]\nissuer = \"https://other.example\"\njwks_file = \"cluster.jwks\"";
     all = all.replacen("jwks_file = \"cluster.jwks\"", second, 1);
+    let second = "[[client]]\nclient_id = \"publishes\"\ntoken_endpoint_auth_method = \"private_key_jwt\"\njwks_uri = ";
+    all = all.replacen("jwks_uri = ", second, 1);
+    let third = "[[trusted_issuer]]\nissuer = \"https://third.example\"\njwks_uri = \"https://kube";
+    all = all.replacen("jwks_uri = \"https://kube", third, 1);
+    // That file is a cluster's; here stands none.
+    all = all.replacen("jwks_ca_file = ", "# jwks_ca_file = ", 1);
     for name in ["dns", "uri", "ip", "email"] {
         let member = format!("tls_client_auth_san_{name} = ");
         let shows =

@@ -65,7 +65,8 @@ pub(super) async fn authenticate(
     notes: &mut Notes,
 ) -> Result<Caller, Failure> {
     let method = method(&presented);
-    let judged = services.authenticator.authenticate(asked.by, presented, source(asked)).await;
+    let ask = |presented| services.authenticator.authenticate(asked.by, presented, source(asked));
+    let judged = once_keys_are_there(services, asked, presented, ask).await;
     let once = async |single_use| services.notary.note(asked.by, single_use).await;
     conclude(services, asked, method, judged, once, notes).await
 }
@@ -78,9 +79,26 @@ pub(super) async fn authenticate_for_revocation(
     notes: &mut Notes,
 ) -> Result<Caller, Failure> {
     let method = method(&presented);
-    let judged = services.authenticator.authenticate_for_revocation(asked.by, presented, source(asked)).await;
+    let ask = |presented| services.authenticator.authenticate_for_revocation(asked.by, presented, source(asked));
+    let judged = once_keys_are_there(services, asked, presented, ask).await;
     let once = async |single_use| services.notary.note_for_revocation(asked.by, single_use).await;
     conclude(services, asked, method, judged, once, notes).await
+}
+
+/// Asks, and where keys are wanted that the client publishes, asks once more when they have been fetched: who has just begun to sign with a
+/// new key is let in with it, within the deadline of its request (row W14).
+async fn once_keys_are_there<A: Future<Output = Result<Authentication, ActorError>>>(
+    services: &Services,
+    asked: &Asked<'_>,
+    presented: PresentedCredentials,
+    ask: impl Fn(PresentedCredentials) -> A,
+) -> Result<Authentication, ActorError> {
+    let again = presented.again();
+    let first = ask(presented).await?;
+    let (Authentication::KeysWanted(wanted), Some(presented)) = (&first, again) else { return Ok(first) };
+    // Apart: no other request should carry the wait about.
+    Box::pin(services.shared.courier.fetched(asked.by, wanted)).await?;
+    ask(presented).await
 }
 
 /// The last of all checks: "The authorization server MAY ensure that JWTs are not replayed by maintaining the set of used "jti" values"
@@ -137,6 +155,7 @@ async fn conclude(
             Ok(Ok(client))
         }
         Ok(Authentication::Refused(refusal)) => Ok(Err(refusal)),
+        Ok(Authentication::KeysWanted(wanted)) => Err(wanted.unknown()),
         Err(error) => Err(error),
     };
     match known {

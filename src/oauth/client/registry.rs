@@ -1,4 +1,7 @@
-//! All registered clients, as one looks for them.
+//! All clients of a node: by id, by the tokens that prove them, and the keys that some of them publish.
+//!
+//! Invariant: a registry never changes. What is learned beside what is registered (uses of secrets, fetched keys) is shared with the one
+//! that comes after it.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -6,6 +9,8 @@ use std::sync::Arc;
 use foldhash::HashMap;
 
 use super::{Client, ClientId};
+use crate::oauth::key_place::KeyPlace;
+use crate::oauth::remote_keys::RemoteKeys;
 use crate::oauth::workload::{TrustedIssuer, Workloads};
 
 /// All clients a node knows, at one moment. Replaced as a whole when the registration changes.
@@ -16,6 +21,7 @@ pub struct Clients {
     /// One of them, whichever.
     somebody: Option<ClientId>,
     workloads: Workloads<Arc<Client>>,
+    remote_keys: HashMap<KeyPlace, Arc<RemoteKeys>>,
 }
 
 impl Default for Clients {
@@ -29,7 +35,15 @@ impl Clients {
     pub fn new(clients: impl IntoIterator<Item = Client>) -> Self {
         let by_id: HashMap<_, _> = clients.into_iter().map(|client| (client.id().clone(), Arc::new(client))).collect();
         let somebody = by_id.keys().next().cloned();
-        Self { by_id, nobody: Arc::new(Client::nobody()), somebody, workloads: Workloads::default() }
+        let mut clients = Self {
+            by_id,
+            nobody: Arc::new(Client::nobody()),
+            somebody,
+            workloads: Workloads::default(),
+            remote_keys: HashMap::default(),
+        };
+        clients.look_where_keys_are_published(&HashMap::default());
+        clients
     }
 
     /// The same, some of whom are proven by tokens of these.
@@ -42,7 +56,33 @@ impl Clients {
             proven.extend(client.registration.workloads.iter().map(|workload| (workload, Arc::clone(client))));
         }
         self.workloads = Workloads::new(issuers, proven);
+        self.look_where_keys_are_published(&HashMap::default());
         self
+    }
+
+    /// The same, with what `before` has fetched from the places that both name. What nobody names any more is forgotten.
+    pub fn with_keys_of(mut self, before: &Self) -> Self {
+        self.look_where_keys_are_published(&before.remote_keys);
+        self
+    }
+
+    fn look_where_keys_are_published(&mut self, known: &HashMap<KeyPlace, Arc<RemoteKeys>>) {
+        let of_clients = self.by_id.values().filter_map(|client| client.registration.jwks_uri.as_ref());
+        let of_issuers = self.workloads.issuers().filter_map(|issuer| issuer.jwks_uri.as_ref());
+        let at =
+            |place: &KeyPlace| known.get(place).cloned().unwrap_or_else(|| Arc::new(RemoteKeys::new(place.clone())));
+        let remote_keys = of_clients.chain(of_issuers).map(|place| (place.clone(), at(place))).collect();
+        self.remote_keys = remote_keys;
+    }
+
+    /// What was fetched from where somebody publishes its keys; `None`: nobody here does so there.
+    pub fn keys_at(&self, place: &KeyPlace) -> Option<&Arc<RemoteKeys>> {
+        self.remote_keys.get(place)
+    }
+
+    /// All keys that are fetched, in no order.
+    pub fn remote_keys(&self) -> impl Iterator<Item = &Arc<RemoteKeys>> {
+        self.remote_keys.values()
     }
 
     /// Whose tokens prove whom.

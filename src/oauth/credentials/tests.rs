@@ -116,7 +116,7 @@ fn a11_w02_an_assertion_stands_alone_and_with_its_type() {
     for (body, client_id) in [(assertion.clone(), None), (format!("{assertion}&client_id=id"), Some("id"))] {
         let Ok(PresentedCredentials::Assertion(presented)) = at_token(&[], &body) else { panic!("{body}") };
         assert_eq!((presented.sent_to, presented.client_id.as_deref()), (Endpoint::Token, client_id));
-        assert_eq!(presented.assertion.unwrap_err(), AssertionFault::Malformed);
+        assert_eq!(*presented.assertion.as_ref().unwrap_err(), AssertionFault::Malformed);
     }
     for type_ in ["", "client_assertion_type=t&", "client_assertion_type=&"] {
         assert_eq!(at_token(&[], &format!("{type_}client_assertion=x")).unwrap_err(), FOREIGN_ASSERTION, "{type_}");

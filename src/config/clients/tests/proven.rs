@@ -153,3 +153,69 @@ fn a_workload_names_its_issuer_and_subject() {
     let told = |what: &str| warnings.iter().any(|warning| warning.contains(what));
     assert!(told("proven by tokens of `https://a.example`, which is no [[trusted_issuer]]") && !told("no secret"));
 }
+
+#[test]
+fn w14_g05_keys_are_here_or_at_a_place_that_may_be_reached() {
+    let signs = "token_endpoint_auth_method = \"private_key_jwt\"";
+    let place = "jwks_uri = \"https://keys.example/jwks\"";
+    let file = read(&format!("[[client]]\nclient_id = \"a\"\n{signs}\n{place}"));
+    assert!(file.mistakes.is_empty(), "{:#?}", file.mistakes);
+    assert_eq!(file.clients[0].registration.jwks_uri.as_ref().unwrap().to_string(), "https://keys.example/jwks");
+    assert!(
+        advice::advise(file.clients.iter(), &[], CertificatesTaken::All)
+            .iter()
+            .all(|one| !one.to_string().contains("secret"))
+    );
+    let signing = |members: &str| client(&format!("{signs}\n{members}"));
+    only(&signing(&format!("{place}\njwks = {{ keys = [{P256}] }}")), "`jwks_uri` stands beside `jwks`");
+    only(&signing("jwks_uri = \"http://keys.example/jwks\""), "`jwks_uri` is not https");
+    only(&signing("jwks_uri = \"https://u:p@keys.example/jwks\""), "one with a user or a password");
+    only(&signing("jwks_uri = 1"), "must be text");
+    only(&signing(&format!("{place}\nclient_secret_hash = \"{}\"", hash())), "has no `client_secret_hash`");
+    only(
+        &client(&format!("token_endpoint_auth_method = \"self_signed_tls_client_auth\"\n{place}")),
+        "certificates are not fetched",
+    );
+    let unused = read(&format!("[[client]]\nclient_id = \"a\"\nclient_secret_hash = \"{}\"\n{place}", hash()));
+    assert!(unused.clients[0].registration.jwks_uri.is_none());
+    assert!(
+        unused.clients[0].warnings.iter().any(|warning| warning.to_string().contains("`jwks_uri` is used for nothing"))
+    );
+
+    let issuer = |members: &str| mistakes(&format!("[[trusted_issuer]]\nissuer = \"https://a\"\n{members}\n"));
+    assert_eq!(issuer(place), [""; 0]);
+    only(&issuer(&format!("{place}\njwks_ca_file = \"no-such-file\"")), "no-such-file cannot be read");
+    only(
+        &issuer(&format!("jwks = {{ keys = [{P256}] }}\njwks_token_file = \"t\"")),
+        "is for fetching from a `jwks_uri`",
+    );
+}
+
+#[test]
+fn w14_an_address_that_is_not_public_is_a_mistake_unless_it_is_allowed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("clients.toml");
+    for (host, allowed, is_good) in [
+        ("keys.example", "", true),
+        ("1.1.1.1", "", true),
+        ("127.0.0.1", "", false),
+        ("0x7f.1", "", false),
+        ("[::ffff:169.254.169.254]", "", false),
+        ("10.1.2.3", "10.0.0.0/8", true),
+        ("10.1.2.3", "192.168.0.0/16", false),
+    ] {
+        let text = format!(
+            "[[client]]\nclient_id = \"a\"\nclient_secret_hash = \"{}\"\njwks_uri = \"https://{host}/\"\n",
+            hash()
+        );
+        std::fs::write(&path, text).unwrap();
+        let networks = allowed.split_terminator(',').map(|network| network.parse().unwrap()).collect();
+        let terms = Terms { reachable: Reachable::with(networks), ..TERMS };
+        let found = ClientsSource::open(&path, terms, Vec::new()).map(drop);
+        assert_eq!(found.is_ok(), is_good, "{host}");
+        if let Err(found) = found {
+            let told = found[0].to_string();
+            assert!(told.contains(":4:12: ") && told.contains("is no public address; name its network"), "{told}");
+        }
+    }
+}
