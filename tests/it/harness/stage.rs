@@ -18,7 +18,7 @@ const SYNCED: &[&str] = &["--appendonly", "yes", "--appendfsync", "always"];
 const CALM: &[&str] = &["--cluster-node-timeout", "60000"];
 /// Enough keys that a server would be some seconds about loading them, at so many microseconds each. It looks at its connections after
 /// each 1,024.
-const FILLERS: usize = 60_000;
+const FILLERS: usize = 30_000;
 const SLOWLY: &[&str] = &["--key-load-delay", "100"];
 
 /// How Redis stands.

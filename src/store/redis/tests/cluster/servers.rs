@@ -52,7 +52,8 @@ impl Cluster {
         self.0[0].command(&["CLUSTER", "MEET", "127.0.0.1", &node.port.to_string(), &bus]);
         self.0.push(node);
         let known = format!("cluster_known_nodes:{}", self.0.len());
-        until(|| self.0.iter().all(|server| info(server).contains(&known)));
+        let is_whole = |info: String| info.contains("cluster_state:ok") && info.contains("cluster_slots_ok:16384");
+        until(|| self.0.iter().all(|server| info(server).contains(&known) && is_whole(info(server))));
     }
 
     /// Waits until a server that was a primary has found out that it is one no more.
