@@ -24,6 +24,7 @@ pub mod courier;
 pub(crate) mod deadlines;
 pub mod guesses;
 pub mod inspector;
+pub mod limiter;
 pub(crate) mod mailbox;
 pub mod minter;
 pub mod notary;

@@ -46,6 +46,7 @@ use crate::actors::authenticator::AuthenticatorHandle;
 use crate::actors::courier::CourierHandle;
 use crate::actors::guesses::Guesses;
 use crate::actors::inspector::InspectorHandle;
+use crate::actors::limiter::LimiterHandle;
 use crate::actors::minter::MinterHandle;
 use crate::actors::notary::NotaryHandle;
 use crate::actors::revoker::RevokerHandle;
@@ -72,6 +73,8 @@ pub struct Services {
     pub revoker: RevokerHandle,
     /// Sees to it that what is good for one use is used once.
     pub notary: NotaryHandle,
+    /// Counts tokens of clients that have a quota.
+    pub limiter: LimiterHandle,
     /// What the process shares.
     pub shared: Arc<Shared>,
 }

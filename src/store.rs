@@ -99,6 +99,17 @@ pub struct Claim {
     pub by: [u8; TRY_BYTES],
 }
 
+/// More of what is counted under a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Count {
+    /// Under which.
+    pub name: [u8; 32],
+    /// How much more.
+    pub add: u32,
+    /// How long the count lives on, at least.
+    pub ttl_seconds: u32,
+}
+
 /// A store of tokens, as one worker holds it: batches in, batches out. Futures are local to the worker's thread; dropping one
 /// gives up the answer and says nothing about what the store did.
 pub trait TokenStore: 'static {
@@ -123,6 +134,9 @@ pub trait TokenStore: 'static {
     /// Of all tries at one thing, by all handles of all processes, one at most ever hears [`Claimed::First`];
     /// [`StoreError::ReplayFloor`]: what was made so early may have been used before the store began to remember.
     fn claim(&self, batch: Vec<Claim>) -> impl Future<Output = Vec<Result<Claimed, StoreError>>>;
+
+    /// Adds to counts that all handles of all processes share: how much each is then. An error says that it may or may not have been added.
+    fn count(&self, batch: Vec<Count>) -> impl Future<Output = Vec<Result<u64, StoreError>>>;
 }
 
 impl StoreError {
@@ -190,5 +204,9 @@ impl<S: TokenStore> TokenStore for Rc<S> {
 
     async fn claim(&self, batch: Vec<Claim>) -> Vec<Result<Claimed, StoreError>> {
         S::claim(self, batch).await
+    }
+
+    async fn count(&self, batch: Vec<Count>) -> Vec<Result<u64, StoreError>> {
+        S::count(self, batch).await
     }
 }

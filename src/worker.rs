@@ -19,6 +19,7 @@ use crate::actors::Surroundings;
 use crate::actors::authenticator::{AuthenticatorHandle, AuthenticatorOptions};
 use crate::actors::deadlines::Deadlines;
 use crate::actors::inspector::{InspectorHandle, InspectorOptions};
+use crate::actors::limiter::{LimiterHandle, LimiterOptions};
 use crate::actors::mailbox::Capacity;
 use crate::actors::minter::{MinterHandle, MinterOptions};
 use crate::actors::notary::{NotaryHandle, NotaryOptions};
@@ -81,20 +82,22 @@ impl House {
             clock: clock.clone(),
             random,
         };
+        let limiting = LimiterOptions { batch_max: BATCH_MAX, clock: clock.clone() };
         let inspecting = InspectorOptions { batch_max: BATCH_MAX, clock };
         let (authenticator, authenticating) = AuthenticatorHandle::start(&around, clients, authenticating);
         let (minter, minting) = MinterHandle::start(&around, store.clone(), minting);
         let (inspector, inspecting) = InspectorHandle::start(&around, store.clone(), inspecting);
         let (revoker, revoking) = RevokerHandle::start(&around, store.clone(), RevokerOptions { batch_max: BATCH_MAX });
-        let (notary, noting) = NotaryHandle::start(&around, store, noting);
+        let (notary, noting) = NotaryHandle::start(&around, store.clone(), noting);
+        let (limiter, limiting) = LimiterHandle::start(&around, store, limiting);
 
         let mut tasks = JoinSet::new();
-        for actor in [authenticating, minting, inspecting, revoking, noting] {
+        for actor in [authenticating, minting, inspecting, revoking, noting, limiting] {
             tasks.spawn_local(supervisor::once("supervisor", actor));
         }
         let deadlines = around.deadlines;
         tasks.spawn_local(supervisor::keep_alive("sweep", async move || deadlines.sweep_for_ever().await));
-        Self { services: Services { authenticator, minter, inspector, revoker, notary, shared }, tasks }
+        Self { services: Services { authenticator, minter, inspector, revoker, notary, limiter, shared }, tasks }
     }
 
     /// Adds a task that lives as long as the house, and whose panic is a crash.

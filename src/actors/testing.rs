@@ -11,6 +11,7 @@ use arc_swap::ArcSwap;
 
 use super::authenticator::{AuthenticatorHandle, AuthenticatorOptions};
 use super::inspector::{InspectorHandle, InspectorOptions};
+use super::limiter::{LimiterHandle, LimiterOptions};
 use super::minter::{MinterHandle, MinterOptions};
 use super::notary::{NotaryHandle, NotaryOptions};
 use super::revoker::{RevokerHandle, RevokerOptions};
@@ -27,7 +28,7 @@ use crate::oauth::time::{Lifetime, Timestamp};
 use crate::oauth::token::{Page, TokenAddress};
 use crate::random::Random;
 use crate::store::memory::{MemoryHandle, MemoryStore};
-use crate::store::{Claim, Deletion, Lookup, NewRecord, TokenStore};
+use crate::store::{Claim, Count, Deletion, Lookup, NewRecord, TokenStore};
 use crate::telemetry::metrics::Metrics;
 
 pub(crate) use crate::store::StoreError;
@@ -58,6 +59,7 @@ pub(crate) struct Actors {
     pub(crate) inspector: InspectorHandle,
     pub(crate) revoker: RevokerHandle,
     pub(crate) notary: NotaryHandle,
+    pub(crate) limiter: LimiterHandle,
     pub(crate) store: BreakableStore,
     pub(crate) tasks: Vec<Supervised>,
 }
@@ -82,18 +84,22 @@ impl Actors {
             guesses: Arc::default(),
             profile: Profile::Default,
         };
+        let limiting = clock.clone();
         let noting = NotaryOptions { batch_max: 8, random: Random::system() };
         let (authenticator, a) = AuthenticatorHandle::start(&around, clients, authenticating);
         let (minter, b) = MinterHandle::start(&around, store.clone(), minting);
         let (inspector, c) = InspectorHandle::start(&around, store.clone(), InspectorOptions { batch_max: 8, clock });
         let (revoker, d) = RevokerHandle::start(&around, store.clone(), RevokerOptions { batch_max: 8 });
         let (notary, e) = NotaryHandle::start(&around, store.clone(), noting);
+        let limiting = LimiterOptions { batch_max: 8, clock: limiting };
+        let (limiter, f) = LimiterHandle::start(&around, store.clone(), limiting);
         let deadlines = around.deadlines;
         let sweep: Supervised = Box::pin(async move {
             deadlines.sweep_for_ever().await;
             Ok(())
         });
-        Self { authenticator, minter, inspector, revoker, notary, store, tasks: vec![a, b, c, d, e, sweep] }
+        let tasks = vec![a, b, c, d, e, f, sweep];
+        Self { authenticator, minter, inspector, revoker, notary, limiter, store, tasks }
     }
 }
 
@@ -135,5 +141,9 @@ impl TokenStore for BreakableStore {
 
     async fn claim(&self, batch: Vec<Claim>) -> Vec<Result<Claimed, StoreError>> {
         self.unless_broken(batch.len(), self.inner.claim(batch)).await
+    }
+
+    async fn count(&self, batch: Vec<Count>) -> Vec<Result<u64, StoreError>> {
+        self.unless_broken(batch.len(), self.inner.count(batch)).await
     }
 }

@@ -23,7 +23,7 @@ use crate::oauth::scope::Scope;
 use crate::oauth::time::{Lifetime, Timestamp};
 use crate::oauth::token::{Page, Token, TokenAddress, TokenRecord};
 use crate::random::Random;
-use crate::store::{Claim, Deletion, Lookup, NewRecord, StoreError, TokenStore};
+use crate::store::{Claim, Count, Deletion, Lookup, NewRecord, StoreError, TokenStore};
 use crate::telemetry::exporter::Exporter;
 use crate::telemetry::metrics::MailboxMetrics;
 
@@ -77,6 +77,10 @@ impl TokenStore for Drawer {
         let mut used = self.used.borrow_mut();
         let first: Vec<bool> = batch.iter().map(|claim| used.insert(claim.single_use.digest)).collect();
         self.trip("claim", batch.len(), |item| if first[item] { Claimed::First } else { Claimed::Used })
+    }
+
+    async fn count(&self, batch: Vec<Count>) -> Vec<Result<u64, StoreError>> {
+        self.trip("count", batch.len(), |item| batch[item].add.into())
     }
 }
 

@@ -7,6 +7,7 @@ mod client_certificates;
 mod client_keys;
 pub mod demo;
 mod key_places;
+mod limits;
 mod members;
 mod own_certificates;
 mod registration;

@@ -13,7 +13,7 @@ use super::reply::{self, Reply};
 use crate::actors::ActorError;
 use crate::oauth::dpop::nonce::Nonce;
 use crate::oauth::error::ProtocolError;
-use crate::oauth::rate_limit::Standing;
+use crate::oauth::standing::Standing;
 use crate::telemetry::labels::{Endpoint, IntrospectionOutcome, RevocationOutcome, TokenOutcome};
 
 /// Why a request gets no answer of its endpoint.
@@ -160,7 +160,7 @@ impl Face {
             ProtocolError::NotYet { retry_after_seconds } => Self::unavailable(sentence, retry_after_seconds),
             ProtocolError::TooManyFailures { retry_after_seconds }
             | ProtocolError::TooManyGrants { retry_after_seconds } => Self::too_many(sentence, retry_after_seconds),
-            ProtocolError::RateLimited(standing) => {
+            ProtocolError::RateLimited(standing) | ProtocolError::QuotaExceeded(standing) => {
                 let mut face = Self::too_many(sentence, standing.retry_after_seconds.unwrap_or(RETRY_SOON_SECONDS));
                 face.standing = Some(standing);
                 face
@@ -258,7 +258,7 @@ impl Failure {
             reply = reply.with_nonce(nonce);
         }
         if let Some(standing) = &face.standing {
-            reply = reply.with_standing(standing);
+            reply = reply.with_standings(std::slice::from_ref(standing));
         }
         reply
     }
@@ -284,6 +284,7 @@ impl Failure {
                 ProtocolError::TooManyFailures { .. }
                 | ProtocolError::TooManyGrants { .. }
                 | ProtocolError::RateLimited(_) => TokenOutcome::RateLimited,
+                ProtocolError::QuotaExceeded(_) => TokenOutcome::QuotaExceeded,
             },
             Self::Actor(error) => match error {
                 ActorError::Overloaded => TokenOutcome::Overloaded,
@@ -305,7 +306,8 @@ impl Failure {
                 ProtocolError::InvalidToken => IntrospectionOutcome::InvalidToken,
                 ProtocolError::TooManyFailures { .. }
                 | ProtocolError::TooManyGrants { .. }
-                | ProtocolError::RateLimited(_) => IntrospectionOutcome::RateLimited,
+                | ProtocolError::RateLimited(_)
+                | ProtocolError::QuotaExceeded(_) => IntrospectionOutcome::RateLimited,
                 ProtocolError::InvalidRequest(_)
                 | ProtocolError::UnauthorizedClient(_)
                 | ProtocolError::UnsupportedGrantType
@@ -339,7 +341,8 @@ impl Failure {
                 ProtocolError::UnauthorizedClient(_) => RevocationOutcome::NotOwner,
                 ProtocolError::TooManyFailures { .. }
                 | ProtocolError::TooManyGrants { .. }
-                | ProtocolError::RateLimited(_) => RevocationOutcome::RateLimited,
+                | ProtocolError::RateLimited(_)
+                | ProtocolError::QuotaExceeded(_) => RevocationOutcome::RateLimited,
                 ProtocolError::InvalidRequest(_)
                 | ProtocolError::UnsupportedGrantType
                 | ProtocolError::InvalidScope(_)

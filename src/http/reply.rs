@@ -10,7 +10,7 @@ use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderVa
 use hyper::{Response, StatusCode};
 
 use crate::oauth::dpop::nonce::Nonce;
-use crate::oauth::rate_limit::Standing;
+use crate::oauth::standing::Standing;
 
 /// `Connection: close`.
 pub(crate) const CLOSE: HeaderValue = HeaderValue::from_static("close");
@@ -78,12 +78,12 @@ impl Reply {
         self.with(DPOP_NONCE, value)
     }
 
-    /// The same with what is left of the caller's limit: "RateLimit-Policy" says the limit, "RateLimit" what is left of it, and in how many
+    /// The same with what is left of the caller's limits: "RateLimit-Policy" says each, "RateLimit" what is left of it, and in how many
     /// seconds it is whole again (draft-ietf-httpapi-ratelimit-headers).
-    pub(crate) fn with_standing(self, standing: &Standing) -> Self {
-        let Standing { limit, remaining, reset_seconds, .. } = standing;
-        let policy = format!("\"rate\";q={};w={}", limit.burst, limit.window_seconds());
-        let left = format!("\"rate\";r={remaining};t={reset_seconds}");
+    pub(crate) fn with_standings(self, standings: &[Standing]) -> Self {
+        let list = |item: fn(&Standing) -> String| standings.iter().map(item).collect::<Vec<_>>().join(", ");
+        let policy = list(|limit| format!("\"{}\";q={};w={}", limit.name, limit.quota, limit.window_seconds));
+        let left = list(|limit| format!("\"{}\";r={};t={}", limit.name, limit.remaining, limit.reset_seconds));
         // Digits and letters are always a field value.
         let value = |text: String| HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("\"rate\""));
         self.with(RATE_LIMIT_POLICY, value(policy)).with(RATE_LIMIT, value(left))

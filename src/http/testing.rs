@@ -136,9 +136,10 @@ impl TestService {
             drop(tokio::task::spawn_local(task));
         }
         let shared = shared(issuer, limits, keys, clock, metrics);
-        let Actors { authenticator, minter, inspector, revoker, notary, store, .. } =
+        let Actors { authenticator, minter, inspector, revoker, notary, limiter, store, .. } =
             Actors { tasks: vec![], ..actors };
-        let services = Services { authenticator, minter, inspector, revoker, notary, shared: Arc::new(shared) };
+        let services =
+            Services { authenticator, minter, inspector, revoker, notary, limiter, shared: Arc::new(shared) };
         Self { services, store, exporter }
     }
 

@@ -15,9 +15,11 @@ use super::grant::{Grant, GrantParts};
 use super::grants_seen::GrantsSeen;
 use super::jws::jwk_set::JwkSet;
 use super::key_place::KeyPlace;
-use super::rate_limit::{Bucket, RateLimit, Standing};
+use super::quota::Quota;
+use super::rate_limit::{Bucket, RateLimit};
 use super::scope::Scope;
 use super::secret::SecretHash;
+use super::standing::Standing;
 use super::time::{Lifetime, Timestamp};
 use super::token_request::TokenRequest;
 use super::workload::Workload;
@@ -126,6 +128,8 @@ pub struct Registration {
     pub dpop_bound_access_tokens: bool,
     /// How many tokens it may have made on one node; left out: as many as it likes.
     pub rate_limit: Option<RateLimit>,
+    /// How many tokens it may have of all nodes together; one of a window at most.
+    pub quotas: Vec<Quota>,
 }
 
 /// A registered client with what is prepared from its registration once.
@@ -303,6 +307,7 @@ impl Registration {
             workloads: Vec::new(),
             dpop_bound_access_tokens: false,
             rate_limit: None,
+            quotas: Vec::new(),
         }
     }
 

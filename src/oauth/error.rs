@@ -6,7 +6,7 @@ use std::fmt;
 
 use super::dpop::ProofFault;
 use super::dpop::nonce::Nonce;
-use super::rate_limit::Standing;
+use super::standing::Standing;
 
 /// A request that the protocol refuses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +41,8 @@ pub enum ProtocolError {
     },
     /// The client asks for more tokens than its `rate_limit` says.
     RateLimited(Standing),
+    /// The client has had all the tokens of its quota.
+    QuotaExceeded(Standing),
     /// The client asks for more different sets of scopes and audiences than it may in a day.
     TooManyGrants {
         /// Whole seconds until the day is over.
@@ -61,9 +63,11 @@ impl ProtocolError {
             Self::InvalidDpopProof(_) => "invalid_dpop_proof",
             Self::UseDpopNonce(_) => "use_dpop_nonce",
             Self::InvalidToken => "invalid_token",
-            Self::NotYet { .. } | Self::TooManyFailures { .. } | Self::RateLimited(_) | Self::TooManyGrants { .. } => {
-                "temporarily_unavailable"
-            }
+            Self::NotYet { .. }
+            | Self::TooManyFailures { .. }
+            | Self::RateLimited(_)
+            | Self::QuotaExceeded(_)
+            | Self::TooManyGrants { .. } => "temporarily_unavailable",
         }
     }
 
@@ -82,6 +86,7 @@ impl ProtocolError {
             Self::NotYet { .. } => "this client gets no tokens yet",
             Self::TooManyFailures { .. } => "too many wrong proofs for this client from this address",
             Self::RateLimited(_) => "this client asks for more tokens than it may have",
+            Self::QuotaExceeded(_) => "this client has had all its tokens of this time",
             Self::TooManyGrants { .. } => "this client asked for too many different sets of scopes and audiences today",
         }
     }

@@ -5,6 +5,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::standing::Standing;
 use super::time::Timestamp;
 
 const MICROS: u64 = 1_000_000;
@@ -24,19 +25,6 @@ pub struct RateLimit {
 #[derive(Debug, Default)]
 pub struct Bucket(AtomicU64);
 
-/// How a client stands with its limit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Standing {
-    /// The limit.
-    pub limit: RateLimit,
-    /// Tokens that it may have at once now.
-    pub remaining: u32,
-    /// Whole seconds until its burst is whole again.
-    pub reset_seconds: u32,
-    /// Whole seconds until it may have the next, where it may not have this one.
-    pub retry_after_seconds: Option<u32>,
-}
-
 impl RateLimit {
     /// Microseconds that a token takes to come back.
     fn interval(&self) -> u64 {
@@ -46,11 +34,6 @@ impl RateLimit {
     /// Microseconds until an empty bucket is full.
     fn window(&self) -> u64 {
         self.interval() * u64::from(self.burst)
-    }
-
-    /// Whole seconds until an empty bucket is full.
-    pub fn window_seconds(&self) -> u32 {
-        seconds(self.window())
     }
 
     /// Takes a token's place, if there is one left.
@@ -71,10 +54,13 @@ impl RateLimit {
         };
         let remaining = (self.window() - (full_at - now)) / self.interval();
         Standing {
-            limit: *self,
+            name: "rate",
+            quota: self.burst,
+            window_seconds: seconds(self.window()),
             remaining: u32::try_from(remaining).unwrap_or(u32::MAX),
             reset_seconds: seconds(full_at - now),
             retry_after_seconds,
+            report_only: self.report_only,
         }
     }
 }

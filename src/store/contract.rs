@@ -3,7 +3,7 @@
 //! A store under test is made with [`keys`], where it seals at all, and stands on the machine's clock. [`holds`] asks for a
 //! fresh store for each check, as two handles on it: what two workers, or two nodes, have in their hands.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use futures_util::future::join;
@@ -19,7 +19,7 @@ use crate::oauth::token::{Confirmation, Page, Token, TokenAddress, TokenRecord};
 use crate::random::Random;
 
 use super::open_pages::PAGE_TOKENS_MAX;
-use super::{Claim, Deletion, Lookup, NewRecord, StoreError, TRY_BYTES, TokenStore};
+use super::{Claim, Count, Deletion, Lookup, NewRecord, StoreError, TRY_BYTES, TokenStore};
 
 const HOUR: Lifetime = Lifetime::from_seconds(3600);
 
@@ -58,6 +58,7 @@ pub(crate) async fn holds<S: TokenStore>(pair: impl AsyncFn() -> (S, S)) {
         of_one_batch_one_is_the_first
         what_was_made_too_early_is_judged_by_nobody
         of_many_at_once_one_is_the_first
+        counts_add_up_whoever_adds
     }
 }
 
@@ -365,4 +366,16 @@ async fn of_many_at_once_one_is_the_first<S: TokenStore>(a: &S, b: &S) {
         let first = of_a.iter().chain(&of_b).filter(|claimed| **claimed == Claimed::First).count();
         assert_eq!(first, 1, "{of_a:?} {of_b:?}");
     }
+}
+
+async fn counts_add_up_whoever_adds<S: TokenStore>(a: &S, b: &S) {
+    let count = |name, add| Count { name: [name; 32], add, ttl_seconds: 60 };
+    claimed(a, &[claim("before")]).await;
+    claimed(b, &[claim("before, too")]).await;
+    assert_eq!(a.count(vec![count(1, 5), count(2, 1), count(1, 2)]).await, [Ok(5), Ok(1), Ok(7)]);
+    assert_eq!(b.count(vec![count(3, 4), count(1, 3)]).await, [Ok(4), Ok(10)]);
+    let (of_a, of_b) = join(a.count(vec![count(4, 1); 50]), b.count(vec![count(4, 1); 50])).await;
+    let totals: BTreeSet<u64> = of_a.into_iter().chain(of_b).map(Result::unwrap).collect();
+    assert_eq!(totals, (1..=100).collect());
+    assert_eq!(a.count(vec![]).await, []);
 }

@@ -8,6 +8,7 @@
 //!
 //! Records are kept as they are: there is nothing to seal in one's own memory.
 
+mod counts;
 mod grants;
 mod shard;
 #[cfg(test)]
@@ -25,7 +26,8 @@ use crate::oauth::token::{Page, TokenAddress};
 use crate::random::Random;
 
 use super::open_pages::OpenPages;
-use super::{Claim, Deletion, Lookup, NewRecord, StoreError, TokenStore};
+use super::{Claim, Count, Deletion, Lookup, NewRecord, StoreError, TokenStore};
+use counts::Counts;
 use grants::Grants;
 use shard::{Entry, Shard};
 use uses::Uses;
@@ -53,6 +55,7 @@ struct Shared {
     shards: Vec<Mutex<Shard>>,
     grants: Mutex<Grants>,
     uses: Uses,
+    counts: Counts,
     tokens: AtomicU64,
     tokens_max: u64,
     /// When a saver last swept, in milliseconds.
@@ -68,7 +71,17 @@ impl MemoryStore {
         let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
         let uses = Uses::new(Timestamp::from_unix_millis(clock.unix_millis()));
         let (grants, tokens, swept_at) = (Mutex::default(), AtomicU64::new(0), AtomicU64::new(0));
-        Self(Arc::new(Shared { shards, grants, uses, tokens, tokens_max, swept_at, clock, random }))
+        Self(Arc::new(Shared {
+            shards,
+            grants,
+            uses,
+            counts: Counts::default(),
+            tokens,
+            tokens_max,
+            swept_at,
+            clock,
+            random,
+        }))
     }
 
     /// What one worker works with.
@@ -197,6 +210,11 @@ impl TokenStore for MemoryHandle {
     async fn claim(&self, batch: Vec<Claim>) -> Vec<Result<Claimed, StoreError>> {
         let now = Timestamp::from_unix_millis(self.store.0.clock.unix_millis());
         batch.iter().map(|claim| self.store.0.uses.claim(claim, now)).collect()
+    }
+
+    async fn count(&self, batch: Vec<Count>) -> Vec<Result<u64, StoreError>> {
+        let now = Timestamp::from_unix_millis(self.store.0.clock.unix_millis());
+        batch.iter().map(|count| Ok(self.store.0.counts.add(count, now))).collect()
     }
 }
 

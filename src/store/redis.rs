@@ -20,6 +20,7 @@ pub mod cluster;
 mod commands;
 mod connection;
 pub mod connector;
+mod count;
 mod delete;
 pub mod endpoint;
 mod epoch;
@@ -81,7 +82,7 @@ use self::sub_keys::SubKeys;
 use self::tags::Tags;
 use super::observer::{JournalTrouble, StoreObserver};
 use super::open_pages::OpenPages;
-use super::{Claim, Deletion, Lookup, NewRecord, StoreError, TokenStore};
+use super::{Claim, Count, Deletion, Lookup, NewRecord, StoreError, TokenStore};
 use crate::clock::Clock;
 use crate::oauth::keys::ServiceKeys;
 use crate::oauth::replay::Claimed;
@@ -261,6 +262,10 @@ impl TokenStore for RedisStore {
 
     async fn claim(&self, batch: Vec<Claim>) -> Vec<Result<Claimed, StoreError>> {
         self.0.claim(&batch, Instant::now()).await
+    }
+
+    async fn count(&self, batch: Vec<Count>) -> Vec<Result<u64, StoreError>> {
+        self.0.count(&batch, Instant::now()).await
     }
 }
 

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use tokio::time::Instant;
 
 use super::observer::StoreObserver;
-use super::{Claim, Deletion, Lookup, NewRecord, StoreError, TokenStore};
+use super::{Claim, Count, Deletion, Lookup, NewRecord, StoreError, TokenStore};
 use crate::oauth::replay::Claimed;
 use crate::oauth::time::{Lifetime, Timestamp};
 use crate::oauth::token::{Page, TokenAddress};
@@ -68,6 +68,13 @@ impl<S: TokenStore, O: StoreObserver + 'static> TokenStore for WatchedStore<S, O
         let asked_at = Instant::now();
         let answers = self.store.claim(batch).await;
         self.report(StoreOperation::Claim, asked_at, &answers);
+        answers
+    }
+
+    async fn count(&self, batch: Vec<Count>) -> Vec<Result<u64, StoreError>> {
+        let asked_at = Instant::now();
+        let answers = self.store.count(batch).await;
+        self.report(StoreOperation::Count, asked_at, &answers);
         answers
     }
 }

@@ -121,7 +121,7 @@ label! {
 
 label! {
     /// What a store was asked to do.
-    StoreOperation, "operation", { Save = "save", Find = "find", Delete = "delete", Claim = "claim" }
+    StoreOperation, "operation", { Save = "save", Find = "find", Delete = "delete", Claim = "claim", Count = "count" }
 }
 
 label! {
@@ -161,6 +161,7 @@ label! {
     /// The actors.
     ActorName, "actor", {
         Authenticator = "authenticator", Minter = "minter", Inspector = "inspector", Revoker = "revoker", Notary = "notary",
+        Limiter = "limiter",
     }
 }
 
@@ -183,7 +184,7 @@ label! {
 
 label! {
     /// What was limited.
-    LimitName, "limit", { WrongProofs = "wrong_proofs", IssueRate = "issue_rate", Grants = "grants" }
+    LimitName, "limit", { WrongProofs = "wrong_proofs", IssueRate = "issue_rate", Quota = "quota", Grants = "grants" }
 }
 
 label! {

@@ -1,7 +1,7 @@
 //! Limits of one client: how many tokens it may have made, and how many different grants.
 
 use crate::harness::clients::client;
-use crate::harness::{Http, TestServer};
+use crate::harness::{Http, RedisServer, TestServer};
 
 const MEMBERS: &str = "scope = \"invoices:read invoices:write\"\naudience = [\"https://api.example.com\"]";
 
@@ -72,4 +72,74 @@ async fn a_client_may_think_of_a_thousand_grants_a_day() {
     inventive.request_token(&combination(1000)).await.expect_token();
     inventive.request_token("").await.expect_token();
     assert_eq!(server.metric("jeton_rate_limited_total", &["limit=\"grants\"", "mode=\"enforce\""]).await, 1.0);
+}
+
+/// Two nodes on one Redis, asked at once: together they give what the quota says and not one more, and say so.
+#[tokio::test]
+async fn a_quota_is_counted_by_all_nodes_together() {
+    let redis = RedisServer::start().await;
+    let registration = client("counted", &format!("{MEMBERS}\nrate_limit = {{ tokens_per_day = 150 }}"));
+    let first = TestServer::builder().with_redis(&redis).and_client(&registration).start().await;
+    let keys = first.folder().join("jeton.keys");
+    let builder = TestServer::builder().with_redis(&redis).and_client(&registration);
+    let second = builder.with_keys(&keys).start().await;
+    first.until_store_up().await;
+    second.until_store_up().await;
+    let mut asks = tokio::task::JoinSet::new();
+    for server in [&first, &second] {
+        for _ in 0..2 {
+            let asking = server.client("counted");
+            asks.spawn(async move {
+                let mut given = 0;
+                loop {
+                    let answer = asking.request_token("").await;
+                    match answer.status {
+                        200 => {
+                            given += 1;
+                            let left = answer.header("ratelimit").unwrap().to_owned();
+                            assert!(left.starts_with("\"day\";r="), "{left}");
+                            answer.expect_token();
+                        }
+                        // A busy machine: it knows nothing, and says so.
+                        503 => {}
+                        _ => {
+                            assert_eq!(answer.header("ratelimit-policy"), Some("\"day\";q=150;w=86400"));
+                            assert!(answer.header("ratelimit").unwrap().starts_with("\"day\";r=0;t="));
+                            answer.expect_error(429, "temporarily_unavailable");
+                            return given;
+                        }
+                    }
+                }
+            });
+        }
+    }
+    let given: u32 = asks.join_all().await.into_iter().sum();
+    // What one node took and had not given away when another found nothing is given by it, to the last; a trip that timed out is lost.
+    assert!((100..=150).contains(&given), "{given}");
+    let mut refused = 0.0;
+    for server in [&first, &second] {
+        refused += server.metric("jeton_rate_limited_total", &["limit=\"quota\"", "mode=\"enforce\""]).await;
+        let outcome = server.metric("jeton_token_requests_total", &["outcome=\"quota_exceeded\""]).await;
+        assert!(outcome >= 2.0, "{outcome}");
+    }
+    assert_eq!(refused, 4.0);
+    let ttls: Vec<i64> =
+        redis.keys().iter().filter(|key| key.starts_with(b"jeton:n:")).map(|key| ttl(&redis, key)).collect();
+    assert!(ttls.len() == 1 && (1..=86_700).contains(&ttls[0]), "{ttls:?}");
+}
+
+fn ttl(redis: &RedisServer, key: &[u8]) -> i64 {
+    redis::cmd("TTL").arg(key).query(&mut redis.connect()).unwrap()
+}
+
+/// Nobody knows whether there is one more while the store is away.
+#[tokio::test]
+async fn a_quota_is_not_judged_without_its_store() {
+    let mut redis = RedisServer::start().await;
+    let registration = client("counted", &format!("{MEMBERS}\nrate_limit = {{ tokens_per_hour = 1 }}"));
+    let server = TestServer::builder().with_redis(&redis).and_client(&registration).start().await;
+    server.until_store_up().await;
+    redis.kill();
+    server.until_store_down().await;
+    server.client("counted").request_token("").await.expect_error(503, "temporarily_unavailable");
 }

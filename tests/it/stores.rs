@@ -41,7 +41,7 @@ async fn a_user_and_a_password() {
 async fn a_user_with_few_rights() {
     let redis = RedisServer::start_with_user("admin", "the-admins-password").await;
     let rights = "ACL SETUSER jeton on >the-right-password ~jeton:* resetchannels -@all +hello +auth +ping +echo +select +client \
-                  +info +role +hget +hset +hdel +pexpire +expire +multi +exec +exists +get +set +xadd +xrange +xtrim +wait";
+                  +info +role +hget +hset +hdel +pexpire +expire +multi +exec +exists +get +set +incrby +xadd +xrange +xtrim +wait";
     redis.run::<()>(rights);
     let url = format!("redis://jeton:the-right-password@127.0.0.1:{}", redis.port());
     serves(TestServer::builder().with_store(&url)).await;

@@ -2,13 +2,13 @@
 
 use super::client_certificates;
 use super::client_keys;
+use super::limits;
 use super::members::{Members, Placed};
 use super::secrets::{self, Secrets};
 use super::workloads;
 use super::{ReadClient, ReadFile};
 use crate::config::mistake::Mistake;
 use crate::oauth::client::{AuthMethod, ClientId, IntrospectionRight, Registration};
-use crate::oauth::rate_limit::RateLimit;
 use crate::oauth::scope::Scope;
 
 const CLIENT_ID_CHARS_MAX: usize = 255;
@@ -35,6 +35,7 @@ pub(super) fn read(members: Members<'_>, ttl_seconds_max: u32, file: &mut ReadFi
     let (audience, default_audience) = audiences(&members);
     let is_named = id.is_some();
     let (client_id, origin) = id.unwrap_or_else(|| (String::new(), members.origin.clone()));
+    let (rate_limit, quotas) = limits::read(&members);
     let registration = Registration {
         client_id: ClientId::new(&client_id),
         client_name: members.text("client_name").map(|(name, _)| name),
@@ -65,7 +66,8 @@ pub(super) fn read(members: Members<'_>, ttl_seconds_max: u32, file: &mut ReadFi
         introspection: introspection(&members),
         workloads,
         dpop_bound_access_tokens: members.flag("dpop_bound_access_tokens"),
-        rate_limit: rate_limit(&members),
+        rate_limit,
+        quotas,
     };
     let introspection_origin = members.place_of("introspection");
     file.secret_files.extend(secrets.files);
@@ -192,22 +194,6 @@ fn grants_client_credentials(members: &Members<'_>) -> bool {
         members.push(Mistake::new(origin.clone(), what).hint("write [] for a resource server that gets no tokens"));
     }
     !types.is_empty()
-}
-
-const RATE_MAX: u32 = 1_000_000;
-
-fn rate_limit(members: &Members<'_>) -> Option<RateLimit> {
-    let parts = ["tokens_per_second", "burst", "report_only"];
-    let table = members.table("rate_limit", &parts, "a table, as in { tokens_per_second = 50 }")?;
-    if !table.has("tokens_per_second") {
-        table.mistake(table.origin.clone(), "`rate_limit` without `tokens_per_second`");
-    }
-    let tokens_per_second = table.number("tokens_per_second", 1, RATE_MAX, "");
-    let burst = table.number("burst", 1, RATE_MAX, "");
-    let report_only = table.flag("report_only");
-    members.take_mistakes_of(table);
-    let tokens_per_second = tokens_per_second?;
-    Some(RateLimit { tokens_per_second, burst: burst.unwrap_or(tokens_per_second), report_only })
 }
 
 fn introspection(members: &Members<'_>) -> IntrospectionRight {

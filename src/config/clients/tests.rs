@@ -4,6 +4,7 @@ mod proven;
 
 use super::*;
 use crate::oauth::client::{AuthMethod, IntrospectionRight};
+use crate::oauth::quota::{Quota, Window};
 use crate::oauth::rate_limit::RateLimit;
 use crate::oauth::reachable::Reachable;
 use crate::oauth::scope::Scope;
@@ -77,9 +78,14 @@ fn a_rate_limit_has_a_rate_and_a_burst() {
     let read = RateLimit { tokens_per_second: 5, burst: 20, report_only: true };
     assert_eq!(limit("tokens_per_second = 5, burst = 20, report_only = true"), read);
     assert_eq!(limit("tokens_per_second = 5"), RateLimit { burst: 5, report_only: false, ..read });
+    let counted = one("rate_limit = { tokens_per_hour = 7, tokens_per_day = 9 }\n");
+    let quota = |window, tokens| Quota { window, tokens, report_only: false };
+    assert_eq!((counted.rate_limit, counted.quotas), (None, vec![quota(Window::Hour, 7), quota(Window::Day, 9)]));
     for (text, expected) in [
         ("5", "must be a table, as in { tokens_per_second = 50 }"),
-        ("{ burst = 5 }", "`rate_limit` without `tokens_per_second`"),
+        ("{}", "`rate_limit` without `tokens_per_second`, `tokens_per_hour` or `tokens_per_day`"),
+        ("{ tokens_per_day = 5, burst = 5 }", "`burst` is for `tokens_per_second` alone"),
+        ("{ tokens_per_hour = 0 }", "`tokens_per_hour`: 0 is not between 1 and 1000000000"),
         ("{ tokens_per_second = 0 }", "`tokens_per_second`: 0 is not between 1 and 1000000"),
         ("{ tokens_per_second = 1, bust = 2 }", "`rate_limit` has no `bust`; did you mean `burst`?"),
     ] {

@@ -1,41 +1,57 @@
 //! Whether a client may have one more token. Most have no limit, and nothing is done for them.
 
+use std::sync::Arc;
+
+use crate::actors::limiter::Allowed;
 use crate::http::Services;
+use crate::http::body::Asked;
 use crate::http::error::Failure;
 use crate::http::reply::Reply;
 use crate::oauth::client::Client;
 use crate::oauth::error::ProtocolError;
-use crate::oauth::rate_limit::Standing;
+use crate::oauth::standing::Standing;
 use crate::telemetry::labels::{LimitMode, LimitName};
 
-/// A client that may have its token, and what it is told beside it.
-pub(super) struct Allowance(Option<Standing>);
+/// A client that may have its token, and how it stands with its limits, where it is told.
+pub(super) struct Allowance(Vec<Standing>);
 
-/// Takes a token's place of the client's limit.
-pub(super) fn take(services: &Services, client: &Client) -> Result<Allowance, Failure> {
-    let Some(standing) = client.take_allowance(|| services.now()) else { return Ok(Allowance(None)) };
-    let is_over = standing.retry_after_seconds.is_some();
-    if standing.limit.report_only {
-        if is_over {
-            services.shared.metrics.limited(LimitName::IssueRate, LimitMode::Report);
+/// Takes a token's place of the client's rate, then of its quotas, which all nodes count together.
+pub(super) async fn take(services: &Services, asked: &Asked<'_>, client: &Arc<Client>) -> Result<Allowance, Failure> {
+    let mut told = Vec::new();
+    if let Some(standing) = client.take_allowance(|| services.now()) {
+        if standing.retry_after_seconds.is_none() {
+            told.push(standing);
+        } else {
+            over(services, LimitName::IssueRate, standing, ProtocolError::RateLimited)?;
         }
-        // Nobody behaves otherwise for a limit that is only tried.
-        return Ok(Allowance(None));
     }
-    if is_over {
-        services.shared.metrics.limited(LimitName::IssueRate, LimitMode::Enforce);
-        return Err(ProtocolError::RateLimited(standing).into());
+    if !client.registration().quotas.is_empty() {
+        match services.limiter.take(asked.by, client.clone()).await? {
+            Allowed::Within(standings) => told.extend(standings),
+            Allowed::Over(standing) => over(services, LimitName::Quota, standing, ProtocolError::QuotaExceeded)?,
+        }
     }
-    Ok(Allowance(Some(standing)))
+    // Nobody behaves otherwise for a limit that is only tried.
+    told.retain(|standing| !standing.report_only);
+    Ok(Allowance(told))
+}
+
+/// Counts whoever is over a limit, and refuses it unless the limit is only tried.
+fn over(
+    services: &Services,
+    limit: LimitName,
+    standing: Standing,
+    refused: fn(Standing) -> ProtocolError,
+) -> Result<(), Failure> {
+    let mode = if standing.report_only { LimitMode::Report } else { LimitMode::Enforce };
+    services.shared.metrics.limited(limit, mode);
+    if standing.report_only { Ok(()) } else { Err(refused(standing).into()) }
 }
 
 impl Allowance {
     /// The same answer, with how the client stands.
     pub(super) fn tell(&self, reply: Reply) -> Reply {
-        match &self.0 {
-            Some(standing) => reply.with_standing(standing),
-            None => reply,
-        }
+        if self.0.is_empty() { reply } else { reply.with_standings(&self.0) }
     }
 }
 

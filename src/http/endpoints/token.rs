@@ -28,7 +28,7 @@ pub(crate) async fn serve(services: &Services, asked: &Asked<'_>, notes: &mut No
     let certificate = proof::certificate(services, asked, &client)?;
     let proof = proof::judge(services, asked, &client)?;
     proof::check_bound(services, certificate.is_some() || proof.is_some())?;
-    let allowance = allowance::take(services, &client)?;
+    let allowance = allowance::take(services, asked, &client).await?;
     let key = match &proof {
         Some(proof) => Some(proof.confirm(services, asked).await?),
         None => None,

@@ -12,6 +12,7 @@
 
 mod choice;
 mod claim;
+mod count;
 mod delete;
 mod find;
 mod follower;
@@ -48,7 +49,7 @@ use crate::oauth::token::{Page, TokenAddress};
 use crate::random::Random;
 use crate::store::observer::StoreObserver;
 use crate::store::open_pages::OpenPages;
-use crate::store::{Claim, Deletion, Lookup, NewRecord, StoreError, TokenStore};
+use crate::store::{Claim, Count, Deletion, Lookup, NewRecord, StoreError, TokenStore};
 
 /// How often the nodes are looked after.
 const TICK: Duration = Duration::from_millis(500);
@@ -163,6 +164,10 @@ impl TokenStore for ClusterStore {
 
     async fn claim(&self, batch: Vec<Claim>) -> Vec<Result<Claimed, StoreError>> {
         self.0.claim(&batch, Instant::now()).await
+    }
+
+    async fn count(&self, batch: Vec<Count>) -> Vec<Result<u64, StoreError>> {
+        self.0.count(&batch, Instant::now()).await
     }
 }
 

@@ -1,11 +1,13 @@
 //! The commands that the store sends, written into trips.
 //!
 //! Keys are `<prefix>p:<page>` and `<prefix>g:<grant>`, both base64url; a page is a hash of records by field, a grant a string. A use is
-//! `<prefix>jti:<digest>` or `<prefix>dpop:<digest>`, a string beside `<prefix>epoch`. In a cluster they are `<prefix>{hh}p:…`,
+//! `<prefix>jti:<digest>` or `<prefix>dpop:<digest>`, a string beside `<prefix>epoch`; a count `<prefix>n:<digest>`. In a cluster they are `<prefix>{hh}p:…`,
 //! `<prefix>{hh}g:…` and so on, see [`Tag`], and there a command, or a transaction, names one key; one that notes uses names them and their epoch.
 //!
 //! Invariants: every key that is written gets a TTL in the same transaction or the same command; no lookup and no deletion stands
 //! in a transaction, where a full Redis refuses all commands alike.
+
+mod counts;
 
 use std::cell::Cell;
 use std::fmt;

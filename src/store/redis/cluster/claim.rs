@@ -21,14 +21,14 @@ use crate::store::redis::trip::Trip;
 use crate::store::{Claim, StoreError};
 
 /// What is done to one tag, and the replies to it.
-struct OfTag<W> {
+pub(super) struct OfTag<W> {
     tag: Tag,
     write: W,
-    replies: Result<Vec<Value>, StoreError>,
+    pub(super) replies: Result<Vec<Value>, StoreError>,
 }
 
 impl<W: Fn(&mut Commands, &mut Trip)> OfTag<W> {
-    fn new(tag: Tag, write: W) -> Self {
+    pub(super) fn new(tag: Tag, write: W) -> Self {
         Self { tag, write, replies: Err(StoreError::Unavailable) }
     }
 }
