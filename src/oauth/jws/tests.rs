@@ -15,6 +15,11 @@ const RS256_A2: &str = "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA
 const ES256_A3: &str = "eyJhbGciOiJFUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ.DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQxfKTUJqPP3-Kg6NU1Q";
 /// RFC 8037 appendix A.4; its payload is no JSON.
 const EDDSA_A4: &str = "eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc.hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg";
+/// RFC 7520 section 3.3, and section 4.1, whose payload is no JSON.
+const N_7520: &str = "n4EPtAOCc9AlkeQHPzHStgAbgs7bTZLwUBZdR8_KuKPEHLd4rHVTeT-O-XV2jRojdNhxJWTDvNd7nqQ0VEiZQHz_AJmSCpMaJMRBSFKrKb2wqVwGU_NsYOYL-QtiWN2lbzcEe6XC0dApr5ydQLrHqkHHig3RBordaZ6Aj-oBHqFEHYpPe7Tpe-OfVfHd1E6cS6M1FZcD1NNLYD5lFHpPI9bTwJlsde3uhGqC0ZCuEHg8lhzwOHrtIQbS0FVbb9k3-tVTU4fg_3L_vniUFAKwuCLqKnS2BYwdq_mzSnbLY7h_qixoR7jig3__kRhuaxwUkRz5iaiQkqgc5gHdrNP5zw";
+const RS256_7520: &str = "eyJhbGciOiJSUzI1NiIsImtpZCI6ImJpbGJvLmJhZ2dpbnNAaG9iYml0b24uZXhhbXBsZSJ9.SXTigJlzIGEgZGFuZ2Vyb3VzIGJ1c2luZXNzLCBGcm9kbywgZ29pbmcgb3V0IHlvdXIgZG9vci4gWW91IHN0ZXAgb250byB0aGUgcm9hZCwgYW5kIGlmIHlvdSBkb24ndCBrZWVwIHlvdXIgZmVldCwgdGhlcmXigJlzIG5vIGtub3dpbmcgd2hlcmUgeW91IG1pZ2h0IGJlIHN3ZXB0IG9mZiB0by4.MRjdkly7_-oTPTS3AXP41iQIGKa80A0ZmTuV5MEaHoxnW2e5CZ5NlKtainoFmKZopdHM1O2U4mwzJdQx996ivp83xuglII7PNDi84wnB-BDkoBwA78185hX-Es4JIwmDLJK3lfWRa-XtL0RnltuYv746iYTh_qHRD68BNt1uSNCrUCTJDt5aAE6x8wW1Kt9eRo4QPocSadnHXFxnt8Is9UzpERV0ePPQdLuW3IS_de3xyIrDaLGdjluPxUAhb6L2aXic1U12podGU0KLUQSE_oI-ZnmKJ3F4uOZDnd6QZWJushZ41Axf_fcIe8u9ipH84ogoree7vjbU5y18kDquDg";
+/// RFC 8032 section 7.1, test 1: the signature of nothing, by the key of RFC 8037.
+const ED25519_8032: &str = "5VZDAMNgrHKQhuLMgG6CioSHfx645dl02HPgZSJJAVVfuIIVkKM7rMYeOXAc-bRr0lv18FlbviRlUUFDjnoQCw";
 const N_PS256: &str = "nTkF1IDfAmm7YRWa01wF9JBCuqBJn7uupW91PzPhJblXqfwklt5psqXNmkvb40wQNy0_NnUkcnUs5wR6Ko4zUx8TxV9y-xR2feAAZ6Fj1tiyMhJtdtqTFVfadicGK-w7oEKqVKHx3HxXD-s9CbPa0yiqFF6KAbV1E9To-tDDySp7OKE5Gy_zpcdaeFlDVGB49ScGKAwbAi4yRC0CP_-31_6xO8EbH0hjwfTN0yE-CZCgLO5atIET9QZX50mrrOh3P-I2RL0pC3KBDwg-SyfYRK-E0tfsu-Rf75i5lN353-UaCu6AJHP60z9IAmiadZhnpfGn0jr6JCqcL8MhPbnG-Q";
 const PS256: &str = "eyJhbGciOiJQUzI1NiJ9.eyJpc3MiOiJ2ZWN0b3IifQ.J-jFSj5LkIiDbRHvtnVjC1eViW9prmziBlEMUfyHiiXHBCsp558U3SJ3_uuYMQMT3mfTGMT0tTEnQ8SAPUw3G5chnrz2lNmXv3ZVE2N4jOX_82ndfJRMVf6Kl1_aH50AGSJwPRLmkiaH97wZG8lSRVuuGt0dyj0jC3zH-rxsX1U8F-UjeULgETw8S5H9BtR-jvmo0BOs65Pl1g4xb1rDGAY4OTfqR4ZPQ_WuvMWs-bWBHV8_Gv4ZBnafz2pLsjperVSdthMZZPrjAtqAWB8Lg-BUIzn3960Ew7B4Ofh0sIRKQ7F0Qo-XabPCAbHBP0YjEUY5SJFnrkhOOMVI3TevXQ";
 /// The same with a salt of 20 bytes.
@@ -100,7 +105,48 @@ fn w11a_ed25519_verifies_by_either_name() {
         assert!(jwk(with(ed25519(), "alg", name)).unwrap().fits(Algorithm::EdDsa));
     }
     assert!(!key.verify(Algorithm::Es256, signed.as_bytes(), &signature));
+    let mut of_nothing = BASE64URL_NOPAD.decode(ED25519_8032.as_bytes()).unwrap();
+    assert!(key.verify(Algorithm::EdDsa, b"", &of_nothing));
+    // The order of the group added to `S`: "decode […] as an integer S, in the range 0 <= s < L" (RFC 8032 section 5.1.7).
+    const L: [u8; 32] = [
+        0xED, 0xD3, 0xF5, 0x5C, 0x1A, 0x63, 0x12, 0x58, 0xD6, 0x9C, 0xF7, 0xA2, 0xDE, 0xF9, 0xDE, 0x14, 0, 0, 0, 0, 0,
+        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10,
+    ];
+    let mut carry = 0;
+    for (byte, added) in of_nothing[32..].iter_mut().zip(L) {
+        let sum = u16::from(*byte) + u16::from(added) + carry;
+        (*byte, carry) = ((sum & 0xFF) as u8, sum >> 8);
+    }
+    assert!(!key.verify(Algorithm::EdDsa, b"", &of_nothing), "one signature has one form");
     assert_eq!(Jws::parse(EDDSA_A4).unwrap_err(), JwsError::Malformed, "our payloads are objects");
+}
+
+#[test]
+fn w11a_what_is_signed_need_be_no_json() {
+    let (signed, signature) = RS256_7520.rsplit_once('.').unwrap();
+    let signature = BASE64URL_NOPAD.decode(signature.as_bytes()).unwrap();
+    let key = jwk(with(with(rsa(N_7520), "kid", "bilbo.baggins@hobbiton.example"), "use", "sig")).unwrap();
+    assert!(key.verify(Algorithm::Rs256, signed.as_bytes(), &signature));
+    assert!(!key.verify(Algorithm::Ps256, signed.as_bytes(), &signature));
+    assert!(!key.verify(Algorithm::Rs256, &signed.as_bytes()[1..], &signature));
+    assert_eq!(Jws::parse(RS256_7520).unwrap_err(), JwsError::Malformed, "our payloads are objects");
+}
+
+/// The examples of RFC 7515 (appendices A.1, A.4 and A.5) that are good, and are none for us: by a shared secret, on P-521, and by nobody.
+#[test]
+fn w11_the_vectors_of_other_algorithms_are_refused() {
+    let payload = RS256_A2.split('.').nth(1).unwrap();
+    for (header, signature) in [
+        ("eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9", "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"),
+        (
+            "eyJhbGciOiJFUzUxMiJ9",
+            "AdwMgeerwtHoh-l192l60hp9wAHZFVJbLfD_UxMi70cwnZOYaRI1bKPWROc-mZZqwqT2SI-KGDKB34XO0aw_7XdtAG8GaSwFKdCAPZgoXD2YBJZCPEX3xKpRwcdOO8KpEHwJjyqOgzDO7iKvU8vcnwNrmxYbSW9ERBXukOXolLzeO_Jn",
+        ),
+        ("eyJhbGciOiJub25lIn0", ""),
+    ] {
+        let refused = Jws::parse(&format!("{header}.{payload}.{signature}")).unwrap_err();
+        assert_eq!(refused, JwsError::UnknownAlgorithm, "{header}");
+    }
 }
 
 #[test]
