@@ -14,6 +14,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 # Processes and Redis are started as `make observe` starts them.
 sys.path.append(str(ROOT / "scripts" / "observe"))
 
+import assertions
 import differential
 import service
 import sides
@@ -25,7 +26,7 @@ from scene import Scene
 from services import start_redis
 
 FOLDER = ROOT / "target" / "interop" / "run"
-DIFFERENCES = ROOT / "docs" / "differences.md"
+DIFFERENCES, README = ROOT / "docs" / "differences.md", ROOT / "README.md"
 NODE = ROOT / "target" / "interop" / "node"
 PROGRAM = ROOT / "target" / "debug" / "jeton"
 
@@ -48,7 +49,7 @@ def main():
     print(f"{report.count(OK)} ok, {report.count(FAILED)} failed")
     peer = package.version("oidc-provider")
     print(f"{asked} requests sent to jeton and to {peer}: {len(found)} differences")
-    faults = report.faults + differential.judge(asked, found, DIFFERENCES.read_text(), peer)
+    faults = report.faults + differential.judge(asked, found, DIFFERENCES.read_text(), README.read_text(), peer)
     for fault in faults:
         print(f"failed: {fault}")
     sys.exit(1 if faults else 0)
@@ -64,6 +65,8 @@ def speak(processes: Processes, report: Report, package: with_node.Package, scen
     else:
         run.everything()
     with_node.run(report, package, scene, jeton)
+    if not jeton.nonces:
+        assertions.Run(report, package, scene, jeton).everything()
 
 
 main()

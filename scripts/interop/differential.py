@@ -57,7 +57,7 @@ def listed(document: str) -> list[tuple[Difference, str]]:
     return found
 
 
-def judge(asked: int, found: list[Difference], document: str, version: str) -> list[str]:
+def judge(asked: int, found: list[Difference], document: str, readme: str, version: str) -> list[str]:
     """What was found and is not listed, what is listed and was not found, and what else the document says that is not so."""
     known = listed(document)
     differences = [one for one, _ in known]
@@ -68,7 +68,8 @@ def judge(asked: int, found: list[Difference], document: str, version: str) -> l
     said = [f"with {version.replace('oidc-provider', 'version')}", f"{asked} good, bad and odd ones"]
     said.append(f"Of {len(known)} differences the RFC speaks for jeton in {for_jeton} and for oidc-provider in {for_peer}; in {for_both}")
     plain = " ".join(document.split())
-    return faults + [f"differences.md does not say: {words}" for words in said if words not in plain]
+    faults += [f"differences.md does not say: {words}" for words in said if words not in plain]
+    return faults + ([] if f"{asked} requests" in readme else [f"README.md does not say: {asked} requests"])
 
 
 def until_it_remembers(jeton: Side):

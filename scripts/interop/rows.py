@@ -9,9 +9,8 @@ import secrets
 from collections.abc import Callable
 
 import jwskate
-from sides import (
-    API, CLIENTS, FORM, GRANT, INTROSPECT, METADATA, ODD_SECRET, ODDER_SECRET, OTHER, REVOKE, SIGNING_KEY, TOKEN, Request, Side, basic, post, raw_basic,
-)
+from sides import API, CLIENTS, FORM, GRANT, ODD_SECRET, ODDER_SECRET, OTHER, SIGNING_KEY, Request, Side, basic, post, raw_basic
+from sides import INTROSPECT, METADATA, REVOKE, TOKEN
 
 JWT_BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 SCOPED = f"{GRANT}&scope=invoices:read"
@@ -60,7 +59,8 @@ def revoke(form: str | bytes) -> Request:
 
 
 def all_rows() -> list[Row]:
-    parts = [of_http, of_parameters, of_authentication, of_tokens, of_resources, of_introspection, of_revocation, of_metadata, of_assertions, of_proofs]
+    parts = [of_http, of_parameters, of_authentication, of_tokens, of_resources]
+    parts += [of_introspection, of_revocation, of_metadata, of_assertions, of_proofs]
     return [row for part in parts for row in part()]
 
 
@@ -116,15 +116,21 @@ def of_parameters() -> list[Row]:
 
 def of_authentication() -> list[Row]:
     """Section 3: client authentication (RFC 6749 sections 2.3 and 5.2)."""
-    secret, post_secret = CLIENTS["billing"].secret, CLIENTS["post-worker"].secret
+    secret, post_secret, api_secret = (CLIENTS[name].secret for name in ("billing", "post-worker", "orders-api"))
     right = raw_basic(f"billing:{secret}")[1]
-    by = {name: post(TOKEN, SCOPED, ("Authorization", value)) for name, value in {
-        "A04 basic": right.replace("Basic", "basic"), "A04 two spaces": right.replace(" ", "  "), "A04 garbage behind": f"{right} garbage",
-        "A05 no base64": "Basic !x!", "A05 no colon": f"Basic {base64.b64encode(b'billing').decode()}", "A05 nothing behind Basic": "Basic",
-        "A05 an empty id": raw_basic(":x")[1], "A05 an empty secret": raw_basic("billing:")[1],
-        "A20 Bearer": "Bearer x", "A20 a scheme nobody knows": "Other x",
-    }.items()}
-    rows = [row(*name.split(" ", 1), request) for name, request in by.items()]
+    headers = {
+        "A04 basic": right.replace("Basic", "basic"),
+        "A04 two spaces": right.replace(" ", "  "),
+        "A04 garbage behind": f"{right} garbage",
+        "A05 no base64": "Basic !x!",
+        "A05 no colon": f"Basic {base64.b64encode(b'billing').decode()}",
+        "A05 nothing behind Basic": "Basic",
+        "A05 an empty id": raw_basic(":x")[1],
+        "A05 an empty secret": raw_basic("billing:")[1],
+        "A20 Bearer": "Bearer x",
+        "A20 a scheme nobody knows": "Other x",
+    }
+    rows = [row(*name.split(" ", 1), post(TOKEN, SCOPED, ("Authorization", value))) for name, value in headers.items()]
     in_body = f"{SCOPED}&client_id=post-worker&client_secret="
     return rows + [
         row("A01", "Basic", ask(SCOPED)),
@@ -144,7 +150,7 @@ def of_authentication() -> list[Row]:
         row("A09", "client_secret alone", post(TOKEN, f"{SCOPED}&client_secret=x")),
         row("A10", "Basic and the body, both right", ask(f"{SCOPED}&client_id=billing&client_secret={secret}")),
         row("A10", "Basic and another secret in the body", ask(f"{SCOPED}&client_secret=x")),
-        row("A10", "Basic and the body, at introspection", introspect(f"token={{billing}}&client_id=orders-api&client_secret={CLIENTS['orders-api'].secret}")),
+        row("A10", "Basic and the body, at introspection", introspect(f"token={{billing}}&client_id=orders-api&client_secret={api_secret}")),
         row("A11", "Basic and an assertion", ask(f"{SCOPED}&client_assertion_type={JWT_BEARER}&client_assertion=x")),
         row("A12", "Basic, and another client_id", ask(f"{SCOPED}&client_id=reporting")),
         row("A13", "Basic, and the same client_id", ask(f"{SCOPED}&client_id=billing")),
@@ -159,10 +165,21 @@ def of_tokens() -> list[Row]:
     """Section 4: token request and response (RFC 6749 sections 3.3, 4.4, 5.1 and 5.2)."""
     scoped = {
         "K01": {"a token": "invoices:read"},
-        "K07": {"two scopes": "invoices:read%20invoices:write", "in another order": "invoices:write%20invoices:read", "twice the same": "invoices:read%20invoices:read"},
+        "K07": {
+            "two scopes": "invoices:read%20invoices:write",
+            "in another order": "invoices:write%20invoices:read",
+            "twice the same": "invoices:read%20invoices:read",
+        },
         "K08": {"an unknown scope": "unknown", "one of two unknown": "invoices:read%20unknown"},
-        "K09": {"a quote": "invoices:read%22", "a backslash": "invoices%5Cread", "a control character": "invoices%01read", "no ASCII": "invoices%C3%A9",
-                "a leading space": "%20invoices:read", "a trailing space": "invoices:read%20", "two spaces": "invoices:read%20%20invoices:write"},
+        "K09": {
+            "a quote": "invoices:read%22",
+            "a backslash": "invoices%5Cread",
+            "a control character": "invoices%01read",
+            "no ASCII": "invoices%C3%A9",
+            "a leading space": "%20invoices:read",
+            "a trailing space": "invoices:read%20",
+            "two spaces": "invoices:read%20%20invoices:write",
+        },
         "P13": {"another case": "INVOICES:READ"},
     }
     rows = [row(id, case, ask(f"{GRANT}&scope={scope}")) for id, cases in scoped.items() for case, scope in cases.items()]
@@ -180,9 +197,17 @@ def of_tokens() -> list[Row]:
 def of_resources() -> list[Row]:
     """Section 10: resource indicators (RFC 8707), and `audience`."""
     cases = {
-        "R01 another than the default": f"resource={OTHER}", "R01 the same twice": f"resource={API}&resource={API}", "R02 a fragment": f"resource={API}%23x",
-        "R02 a relative one": "resource=/v1", "R02 an empty one": "resource=", "R02 a name": "resource=orders", "R03 unknown": "resource=https://unknown.example",
-        "R03 one more slash": f"resource={API}/", "R04 two": f"resource={API}&resource={OTHER}", "R05 audience": f"audience={OTHER}", "R05 an unknown audience": "audience=unknown",
+        "R01 another than the default": f"resource={OTHER}",
+        "R01 the same twice": f"resource={API}&resource={API}",
+        "R02 a fragment": f"resource={API}%23x",
+        "R02 a relative one": "resource=/v1",
+        "R02 an empty one": "resource=",
+        "R02 a name": "resource=orders",
+        "R03 unknown": "resource=https://unknown.example",
+        "R03 one more slash": f"resource={API}/",
+        "R04 two": f"resource={API}&resource={OTHER}",
+        "R05 audience": f"audience={OTHER}",
+        "R05 an unknown audience": "audience=unknown",
     }
     return [row(*name.split(" ", 1), ask(f"{SCOPED}&{asked}")) for name, asked in cases.items()]
 
@@ -210,8 +235,10 @@ def of_introspection() -> list[Row]:
 def of_revocation() -> list[Row]:
     """Section 6: revocation (RFC 7009)."""
     hints = ["refresh_token", "foo"]
+    preflight = [("Origin", "https://other.example"), ("Access-Control-Request-Method", "POST")]
     rows = [row("V06", f"token_type_hint={hint}", revoke(f"token={{fresh}}&token_type_hint={hint}")) for hint in hints]
-    rows += [row("V02", case, revoke(f"token={token}")) for case, token in {"unknown": "{unknown}", "revoked": "{revoked}", "a word": "word"}.items()]
+    ended = {"unknown": "{unknown}", "revoked": "{revoked}", "a word": "word"}
+    rows += [row("V02", case, revoke(f"token={token}")) for case, token in ended.items()]
     return rows + [
         row("V01", "its own", revoke("token={fresh}")),
         row("V03", "another client's", revoke("token={reporting}")),
@@ -219,7 +246,7 @@ def of_revocation() -> list[Row]:
         row("V05", "nobody", post(REVOKE, "token={billing}")),
         row("V05", "a Bearer token", post(REVOKE, "token={billing}", ("Authorization", "Bearer {billing}"))),
         row("V07", "like a JWT", revoke("token=eyJhbGciOiJub25lIn0.e30.")),
-        row("V11", "a preflight", Request("OPTIONS", REVOKE, headers=[("Origin", "https://other.example"), ("Access-Control-Request-Method", "POST")])),
+        row("V11", "a preflight", Request("OPTIONS", REVOKE, headers=preflight)),
     ]
 
 
@@ -292,10 +319,18 @@ def by_assertion(claims: dict, key: jwskate.Jwk | None = SIGNING_KEY, client_id:
 def of_proofs() -> list[Row]:
     """Section 10: DPoP (RFC 9449)."""
     now = jwskate.Jwt.timestamp
-    changes: dict[str, dict | None] = {
-        "D01 right": {}, "D02 another htm": {"htm": "GET"}, "D02 another htu": {"htu": "https://other.example/oauth2/token"}, "D02 no jti": {"jti": None},
-        "D02 no iat": {"iat": None}, "D02 a second old": {"iat": -1}, "D02 two minutes old": {"iat": -120}, "D02 a minute ahead": {"iat": 60},
-        "D02 ten minutes old": {"iat": -600}, "D03 htu with a query": {"htu": "{issuer}/oauth2/token?a=b"}, "D03 htu in capitals": {"htu": "HTTP{host}/oauth2/token"},
+    changes: dict[str, dict] = {
+        "D01 right": {},
+        "D02 another htm": {"htm": "GET"},
+        "D02 another htu": {"htu": "https://other.example/oauth2/token"},
+        "D02 no jti": {"jti": None},
+        "D02 no iat": {"iat": None},
+        "D02 a second old": {"iat": -1},
+        "D02 two minutes old": {"iat": -120},
+        "D02 a minute ahead": {"iat": 60},
+        "D02 ten minutes old": {"iat": -600},
+        "D03 htu with a query": {"htu": "{issuer}/oauth2/token?a=b"},
+        "D03 htu in capitals": {"htu": "HTTP{host}/oauth2/token"},
     }
     rows = [Row(*name.split(" ", 1), lambda side, change=change: by_proof(proof(side, change))) for name, change in changes.items()]
     return rows + [

@@ -12,6 +12,7 @@ import jwskate
 from processes import Processes, answers, free_port
 from scene import Client
 
+JWT_BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 # A busy machine may be slow: no test here is about time.
 PATIENCE_MS = 20_000
 
@@ -92,7 +93,7 @@ def proof(signer: Client, audience: str) -> dict[str, str]:
     claims = {"iss": signer.client_id, "sub": signer.client_id, "aud": audience, "iat": now, "exp": now + 60}
     claims["jti"] = secrets.token_urlsafe(16)
     assertion = jwskate.Jwt.sign(claims, key=signer.private_jwk, alg=signer.alg)
-    return {"client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer", "client_assertion": str(assertion)}
+    return {"client_assertion_type": JWT_BEARER, "client_assertion": str(assertion)}
 
 
 def make_keys(program: pathlib.Path, folder: pathlib.Path):
