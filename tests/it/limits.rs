@@ -1,5 +1,8 @@
 //! Slow, idle, old and too many clients: each is ended by its own timer or limit, and nobody else notices.
 
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+
 use crate::harness::clients::secret_of;
 use crate::harness::config::ServerBuilder;
 use crate::harness::http1::Wire;
@@ -192,10 +195,8 @@ async fn the_bodys_limit_is_the_configured_one() {
     }
 }
 
-/// A unix socket is a listener like another.
-#[tokio::test]
-async fn it_listens_on_a_unix_socket() {
-    let builder = TestServer::builder();
+/// A server whose public listener is a unix socket, and the path of that.
+async fn on_a_socket(builder: ServerBuilder) -> (TestServer, PathBuf) {
     let path = builder.folder().join("jeton.sock");
     let builder = builder.set("public.listen", format!("unix:{}", path.display()));
     let admin = crate::harness::ports::free();
@@ -203,26 +204,24 @@ async fn it_listens_on_a_unix_socket() {
     let admin = std::net::SocketAddr::from(([127, 0, 0, 1], admin));
     let server = TestServer::listening(folder, process, admin, admin).await;
     crate::harness::until("the socket", async || path.exists().then_some(())).await;
+    (server, path)
+}
+
+/// A unix socket is a listener like another.
+#[tokio::test]
+async fn it_listens_on_a_unix_socket() {
+    let (_server, path) = on_a_socket(TestServer::builder()).await;
     let mut wire = Wire::connect_unix(&path).await;
     wire.ask(&token_request()).await.expect_token();
-    drop(server);
 }
 
 /// Who comes over a socket is believed what it says of its clients' certificates: other users of the machine do not come.
 #[tokio::test]
 async fn x09_a_socket_whose_peers_tell_of_certificates_is_closed_to_others() {
-    use std::os::unix::fs::PermissionsExt;
     for (header, others_may) in [("none", true), ("client-cert", false)] {
         let builder = TestServer::builder().set("public.client_certificate_header", header);
-        let path = builder.folder().join("jeton.sock");
-        let builder = builder.set("public.listen", format!("unix:{}", path.display()));
-        let admin = crate::harness::ports::free();
-        let (folder, process) = builder.set("admin.listen", format!("127.0.0.1:{admin}")).spawn();
-        let admin = std::net::SocketAddr::from(([127, 0, 0, 1], admin));
-        let server = TestServer::listening(folder, process, admin, admin).await;
-        crate::harness::until("the socket", async || path.exists().then_some(())).await;
+        let (_server, path) = on_a_socket(builder).await;
         let mode = std::fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o005 != 0, others_may, "{header}: {mode:o}");
-        drop(server);
     }
 }
