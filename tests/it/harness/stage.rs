@@ -145,9 +145,10 @@ impl Stage {
         self.servers().iter_mut().for_each(|server| server.begin_to_start(SLOWLY));
     }
 
-    /// What a server says meanwhile: a node of a cluster finds first that it has not joined the others yet.
-    pub(crate) fn word_of_loading(&self) -> &'static str {
-        if self.shape == Shape::Cluster { "CLUSTERDOWN" } else { "LOADING" }
+    /// What a server says meanwhile, where that is one thing: a node of a cluster may be heard to refuse connections, to be without the others,
+    /// or to load, whichever comes first.
+    pub(crate) fn word_of_loading(&self) -> Option<&'static str> {
+        (self.shape != Shape::Cluster).then_some("LOADING")
     }
 
     /// Waits until all is in memory again, which need not take long any more, and each replica follows.

@@ -90,8 +90,9 @@ impl House {
         self.expect_gone().await;
         // One that waits for what Redis says, however long that looks away while it loads.
         let patient = self.stage.builder().with_keys(&self.keys.file()).start().await;
-        let word = self.stage.word_of_loading();
-        patient.until_event("store_lost", |line| line.to_string().contains(word)).await;
+        if let Some(word) = self.stage.word_of_loading() {
+            patient.until_event("store_lost", |line| line.to_string().contains(word)).await;
+        }
         self.server.ready().await.expect(200);
         self.stage.until_loaded().await;
         self.expect_kept().await;
