@@ -1,6 +1,7 @@
 //! Registered clients: who they are, how they prove it, what they may ask for.
 
 mod registry;
+mod slow_secrets;
 
 use std::sync::Arc;
 
@@ -17,6 +18,7 @@ use super::jws::jwk_set::JwkSet;
 use super::key_place::KeyPlace;
 use super::quota::Quota;
 use super::rate_limit::{Bucket, RateLimit};
+use super::remembered_secrets::RememberedSecrets;
 use super::scope::Scope;
 use super::secret::SecretHash;
 use super::standing::Standing;
@@ -138,6 +140,7 @@ pub struct Client {
     registration: Registration,
     default_grant: Arc<Grant>,
     uses: SecretUses,
+    remembered: RememberedSecrets,
     bucket: Bucket,
     grants_seen: GrantsSeen,
 }
@@ -154,6 +157,7 @@ impl Client {
         let default_scope = registration.default_scope.as_ref().unwrap_or(&registration.scope);
         let default_grant = registration.grant(default_scope.clone(), default_audience.clone());
         Self {
+            remembered: RememberedSecrets::of(&registration.secrets),
             registration,
             default_grant,
             uses: SecretUses::default(),

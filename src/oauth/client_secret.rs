@@ -19,7 +19,7 @@ pub struct ClientSecret {
 }
 
 /// Which of a client's secrets was presented.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Matches(u8);
 
 /// When each of a client's secrets was last the right one, to the second.
@@ -46,9 +46,17 @@ impl From<SecretHash> for ClientSecret {
 }
 
 impl Matches {
-    /// Which of `secrets` is `presented`: the same work whatever they are and however many, also for none.
+    /// Which of `secrets` is `presented`: the same work whatever they are and however many, also for none. Those with imported hashes are
+    /// not among them.
     pub fn of(presented: &[u8], secrets: &[ClientSecret]) -> Self {
         Self(secret::matching(presented, secrets.iter().map(|secret| &secret.hash)))
+    }
+
+    /// This one too.
+    pub(super) fn add(&mut self, place: usize) {
+        if place < SECRETS_MAX {
+            self.0 |= 1 << place;
+        }
     }
 
     /// Whether there is one.

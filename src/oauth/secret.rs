@@ -1,11 +1,14 @@
 //! Client secrets: presented ones, their hashes at rest, and the comparison that tells nothing by its time.
 
 use std::fmt;
+use std::sync::Arc;
 
 use data_encoding::BASE64URL_NOPAD;
 use ring::digest::{self, SHA256};
 use subtle::{Choice, ConstantTimeEq};
 use zeroize::Zeroizing;
+
+use super::imported_hash::{ImportedFault, ImportedHash};
 
 /// Secrets that one client may have at a time; as many comparisons does every verification make.
 pub const SECRETS_MAX: usize = 4;
@@ -20,18 +23,22 @@ const SHA256_FORM: &str = "$sha256$";
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Zeroizing<Box<[u8]>>);
 
-/// What is kept of a client's secret: `$sha256$` and the base64url (no padding) of its SHA-256. More forms come as arms.
+/// What is kept of a client's secret.
 #[derive(Clone, PartialEq, Eq)]
 pub enum SecretHash {
-    /// The digest of a secret of at least 256 random bits.
+    /// The digest of a secret of at least 256 random bits: `$sha256$` and its base64url (no padding).
     Sha256([u8; 32]),
+    /// What another system made of a secret, in its own form: slow to verify.
+    Imported(Arc<ImportedHash>),
 }
 
 /// Why a secret or its hash is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SecretError {
-    /// Not of a form we know: `$sha256$` and 43 characters of base64url.
-    UnknownForm,
+    /// It begins with `$sha256$`, and 43 characters of base64url do not follow.
+    NoDigest,
+    /// Of another form, and none that can be used.
+    Imported(ImportedFault),
     /// Fewer than 32 characters.
     TooShort,
     /// Too few different characters.
@@ -56,20 +63,23 @@ impl SecretHash {
         Self::Sha256(sha256(secret.expose()))
     }
 
-    /// Reads `$sha256$…`.
+    /// Reads `$sha256$…`, or what [`ImportedHash::parse`] reads.
     ///
     /// # Errors
-    /// [`SecretError::UnknownForm`].
+    /// [`SecretError::NoDigest`], [`SecretError::Imported`].
     pub fn parse(text: &str) -> Result<Self, SecretError> {
-        let encoded = text.strip_prefix(SHA256_FORM).ok_or(SecretError::UnknownForm)?;
-        let digest = BASE64URL_NOPAD.decode(encoded.as_bytes()).map_err(|_| SecretError::UnknownForm)?;
-        digest.try_into().map(Self::Sha256).map_err(|_| SecretError::UnknownForm)
+        let Some(encoded) = text.strip_prefix(SHA256_FORM) else {
+            return ImportedHash::parse(text).map(Into::into).map(Self::Imported).map_err(SecretError::Imported);
+        };
+        let digest = BASE64URL_NOPAD.decode(encoded.as_bytes()).map_err(|_| SecretError::NoDigest)?;
+        digest.try_into().map(Self::Sha256).map_err(|_| SecretError::NoDigest)
     }
 
     /// As [`SecretHash::parse`] reads it, for the one place that shows it to an operator.
     pub fn expose(&self) -> String {
         match self {
             Self::Sha256(digest) => format!("{SHA256_FORM}{}", BASE64URL_NOPAD.encode(digest)),
+            Self::Imported(hash) => hash.expose().to_owned(),
         }
     }
 }
@@ -91,15 +101,17 @@ pub fn check_strength(secret: &Secret) -> Result<(), SecretError> {
 
 /// Which of the first four `hashes` are those of `secret`: a bit for each, the lowest for the first. One digest, and always as many
 /// comparisons in constant time as a client may have secrets, so that an unknown client (no hashes) costs what a known one does (A07),
-/// and a second secret what the first does.
+/// and a second secret what the first does. Imported hashes are none of them: they are not compared here.
 pub fn matching<'a>(secret: &[u8], mut hashes: impl Iterator<Item = &'a SecretHash>) -> u8 {
-    const NOBODYS: SecretHash = SecretHash::Sha256([0; 32]);
+    const NOBODYS: [u8; 32] = [0; 32];
     let presented = sha256(secret);
     let mut matching = 0;
     for place in 0..SECRETS_MAX {
-        let hash = hashes.next();
-        let registered = Choice::from(u8::from(hash.is_some()));
-        let SecretHash::Sha256(kept) = hash.unwrap_or(&NOBODYS);
+        let (kept, registered) = match hashes.next() {
+            Some(SecretHash::Sha256(digest)) => (digest, 1),
+            Some(SecretHash::Imported(_)) | None => (&NOBODYS, 0),
+        };
+        let registered = Choice::from(registered);
         matching |= (difference(kept, &presented).ct_eq(&0) & registered).unwrap_u8() << place;
     }
     matching
@@ -137,7 +149,8 @@ impl fmt::Debug for SecretHash {
 impl fmt::Display for SecretError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::UnknownForm => "not of the form $sha256$ and 43 characters of base64url",
+            Self::NoDigest => "not $sha256$ and 43 characters of base64url",
+            Self::Imported(fault) => return fault.fmt(f),
             Self::TooShort => "fewer than 32 characters",
             Self::TooUniform => "fewer than 8 different characters",
         })
@@ -165,11 +178,23 @@ mod tests {
     #[test]
     fn what_is_no_hash_is_refused() {
         let padded = format!("{ABC}=");
-        for text in
-            ["", "abc", "$sha256$", &ABC[..ABC.len() - 1], &padded, &ABC[1..], "$2b$12$abc", &ABC.replace('-', "+")]
-        {
-            assert_eq!(SecretHash::parse(text), Err(SecretError::UnknownForm), "{text}");
+        for text in ["$sha256$", &ABC[..ABC.len() - 1], &padded, &ABC.replace('-', "+")] {
+            assert_eq!(SecretHash::parse(text), Err(SecretError::NoDigest), "{text}");
         }
+        for text in ["", "abc", &ABC[1..]] {
+            assert_eq!(SecretHash::parse(text), Err(SecretError::Imported(ImportedFault::UnknownForm)), "{text}");
+        }
+        assert_eq!(SecretHash::parse("$2b$12$abc"), Err(SecretError::Imported(ImportedFault::Malformed)));
+    }
+
+    #[test]
+    fn an_imported_hash_reads_as_it_is_written_and_matches_nothing_here() {
+        const OF_IMPORTED: &str = "$2b$04$TKtGCm/nV7L6KTvZJPi5ken872zgp2TSwy5LmtZvUEDuT11HwBr8e";
+        let hash = SecretHash::parse(OF_IMPORTED).unwrap();
+        assert_eq!(hash.expose(), OF_IMPORTED);
+        assert!(!verify(b"imported-secret", &[hash.clone()]));
+        let fast = SecretHash::of(&Secret::new(b"abc"));
+        assert_eq!(matching(b"abc", [hash, fast].iter()), 0b10);
     }
 
     #[test]

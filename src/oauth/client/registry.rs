@@ -111,7 +111,7 @@ impl Clients {
     pub fn inherit(&self, before: &Self) {
         for client in self.by_id.values() {
             if let Some(known) = before.by_id.get(client.id()) {
-                client.uses.inherit(&client.registration.secrets, &known.uses, &known.registration.secrets);
+                client.inherit_secrets(known);
                 client.bucket.inherit(&known.bucket);
             }
         }
