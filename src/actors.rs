@@ -8,7 +8,8 @@
 //!   [`ActorError::Overloaded`].
 //! - **The inbox outlives its actor.** A panic costs the batches in hand, never the queue.
 //! - **Nobody hangs.** Each ask has a [`Deadline`]; a dropped reply says [`ActorError::Lost`].
-//! - **One thread.** A worker's actors and handles live and die on its thread; nothing of them is `Send`. The [`courier`] is the process's.
+//! - **One thread.** A worker's actors and handles live and die on its thread; nothing of them is `Send`. The [`courier`] and the
+//!   [`verifier`] are the process's.
 //!
 //! # What is *not* here
 //! No HTTP type, no Redis command, no metric name.
@@ -35,6 +36,7 @@ pub mod supervisor;
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
+pub mod verifier;
 mod window;
 
 use std::fmt;

@@ -17,6 +17,8 @@ pub(crate) enum FailPoint {
     Revoker,
     /// The same, after the store has noted the uses.
     Notary,
+    /// On a thread that verifies, with a secret in hand.
+    Verifier,
     /// Within an endpoint, with a request that was read whole.
     Endpoint,
     /// In the task of a connection to Redis, with a trip under way.

@@ -50,6 +50,7 @@ use crate::actors::limiter::LimiterHandle;
 use crate::actors::minter::MinterHandle;
 use crate::actors::notary::NotaryHandle;
 use crate::actors::revoker::RevokerHandle;
+use crate::actors::verifier::VerifierHandle;
 use crate::clock::Clock;
 use crate::lifecycle::Health;
 use crate::oauth::dpop::target::Target;
@@ -120,6 +121,8 @@ pub struct Shared {
     pub metrics: Arc<Metrics>,
     /// Fetches the keys that clients publish.
     pub courier: CourierHandle,
+    /// Verifies secrets with slow hashes.
+    pub verifier: VerifierHandle,
     /// What proved nothing, by client and source.
     pub guesses: Arc<Guesses>,
     /// Failed authentications, for the minute's log line.

@@ -72,6 +72,7 @@ impl House {
             audiences: Audiences::of(&shared.issuer, shared.mtls_url(), shared.profile),
             clock: clock.clone(),
             guesses: shared.guesses.clone(),
+            memory: shared.verifier.memory().clone(),
             profile: shared.profile,
         };
         let noting = NotaryOptions { batch_max: BATCH_MAX, random: random.clone() };

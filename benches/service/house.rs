@@ -6,6 +6,8 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use jeton::actors::Deadline;
 use jeton::actors::courier::CourierHandle;
+use jeton::actors::guesses::Guesses;
+use jeton::actors::verifier::VerifierHandle;
 use jeton::clock::Clock;
 use jeton::http::proxies::Proxies;
 use jeton::http::router::Router;
@@ -17,6 +19,7 @@ use jeton::oauth::grant::{Grant, GrantParts};
 use jeton::oauth::keys::{KeyId, ServiceKey, ServiceKeys};
 use jeton::oauth::metadata::Issuer;
 use jeton::oauth::profile::Profile;
+use jeton::oauth::remembered_secrets::MemoryKey;
 use jeton::oauth::scope::Scope;
 use jeton::oauth::secret::{Secret, SecretHash};
 use jeton::oauth::time::{Lifetime, Timestamp};
@@ -143,8 +146,11 @@ fn shared() -> Shared {
     let health = Health::new(1);
     health.store_found();
     let issuer = Issuer::parse("http://127.0.0.1:4444", false).unwrap();
+    let metrics = Arc::new(Exporter::new("0", "0").register(1));
+    let guesses = Arc::<Guesses>::default();
     Shared {
         courier: CourierHandle::nobodys(),
+        verifier: VerifierHandle::new(MemoryKey::new(&[7; 32]), guesses.clone(), metrics.clone()),
         mtls: None,
         authorities: None,
         proxies: Proxies::default(),
@@ -159,8 +165,8 @@ fn shared() -> Shared {
         log_requests: ArcSwap::from_pointee(LogRequests::None),
         clock: Clock::System,
         health: Arc::new(health),
-        metrics: Arc::new(Exporter::new("0", "0").register(1)),
-        guesses: Arc::default(),
+        metrics,
+        guesses,
         failures: Arc::default(),
     }
 }

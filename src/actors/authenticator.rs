@@ -6,6 +6,7 @@
 
 mod by_key;
 mod coarse_time;
+mod slow_secrets;
 
 use std::sync::Arc;
 
@@ -17,6 +18,7 @@ use super::courier::WantedKeys;
 use super::guesses::{Guesses, TooMany};
 use super::mailbox::{Inbox, Mailbox, Reply};
 use super::supervisor::{Actor, Supervised};
+use super::verifier::{Claim, UnverifiedSecret};
 use super::{ActorError, Deadline, Surroundings};
 use crate::clock::Clock;
 use crate::failpoint::{self, FailPoint};
@@ -26,6 +28,7 @@ use crate::oauth::client_certificate::CertificateFault;
 use crate::oauth::client_secret::Matches;
 use crate::oauth::credentials::{PresentedCredentials, PresentedMethod, SecretReading, Unproven};
 use crate::oauth::profile::Profile;
+use crate::oauth::remembered_secrets::{MemoryKey, Recollection};
 use crate::oauth::replay::SingleUse;
 use crate::oauth::source::Source;
 use crate::oauth::time::Timestamp;
@@ -52,6 +55,8 @@ pub enum Authentication {
     Refused(Refusal),
     /// Nobody can tell before these keys are fetched: then it can be asked again.
     KeysWanted(WantedKeys),
+    /// Nobody can tell before it was compared with hashes that are slow on purpose: then it can be asked again.
+    SecretUnverified(Box<UnverifiedSecret>),
 }
 
 /// Why an authentication was refused, and of whom, where the name is a registered one.
@@ -114,6 +119,8 @@ pub struct AuthenticatorOptions {
     pub clock: Clock,
     /// Where the process counts what proved nothing.
     pub guesses: Arc<Guesses>,
+    /// By what the process knows secrets with slow hashes.
+    pub memory: Arc<MemoryKey>,
     /// Which further rules hold.
     pub profile: Profile,
 }
@@ -235,7 +242,13 @@ impl Judge<'_> {
 
     /// What proves nothing counts against whoever sent it, once a request. Judged first: what is right is never refused for what was wrong.
     fn count(&self, judged: Authentication, named: &[u8], source: Option<Source>) -> Authentication {
-        let Authentication::Refused(Refusal { reason, judged: client_id }) = judged else { return judged };
+        let (reason, client_id) = match judged {
+            Authentication::Refused(Refusal { reason, judged }) => (reason, judged),
+            Authentication::SecretUnverified(unverified) => return self.admit(unverified, named, source),
+            Authentication::Proven(_) | Authentication::ProvenOnce(..) | Authentication::KeysWanted(_) => {
+                return judged;
+            }
+        };
         let is_guess = match reason {
             RefusalReason::UnknownClient
             | RefusalReason::WrongSecret
@@ -269,13 +282,16 @@ impl Judge<'_> {
     ) -> Authentication {
         let by_the_rfc = self.judge_secret(method, first);
         match (&by_the_rfc, second) {
-            (Authentication::Refused(_), Some(second)) => match self.judge_secret(method, second) {
-                Authentication::Refused(Refusal {
-                    reason: RefusalReason::UnknownClient | RefusalReason::WrongSecret,
-                    ..
-                }) => by_the_rfc,
-                raw => raw,
-            },
+            (Authentication::Refused(_) | Authentication::SecretUnverified(_), Some(second)) => {
+                match self.judge_secret(method, second) {
+                    Authentication::Refused(Refusal {
+                        reason: RefusalReason::UnknownClient | RefusalReason::WrongSecret,
+                        ..
+                    }) => by_the_rfc,
+                    Authentication::SecretUnverified(raw) => slow_secrets::either(by_the_rfc, raw),
+                    raw => raw,
+                }
+            }
             (Authentication::Proven(_) | Authentication::ProvenOnce(..) | Authentication::KeysWanted(_), _)
             | (_, None) => by_the_rfc,
         }
@@ -287,7 +303,15 @@ impl Judge<'_> {
         let client = known.unwrap_or_else(|| self.clients.nobody());
         let registration = client.registration();
         let secrets = &registration.secrets;
-        let matches = Matches::of(reading.secret(), secrets);
+        let mut matches = Matches::of(reading.secret(), secrets);
+        if !matches.any() && client.has_slow_secrets() {
+            match client.recall(&self.options.memory, reading.secret()) {
+                Recollection::Known(known) => matches = known,
+                // Whoever is disabled proves nothing by any secret.
+                Recollection::Unknown if registration.disabled => {}
+                Recollection::Unknown => return slow_secrets::unverified(method, client, reading),
+            }
+        }
         let now = || Timestamp::from_unix_millis(self.options.clock.unix_millis());
         let reason = if !matches.any() {
             if known.is_some() { RefusalReason::WrongSecret } else { RefusalReason::UnknownClient }

@@ -4,7 +4,7 @@
 //! brute force attacks" (RFC 6749 section 2.3.1).
 //!
 //! Invariants: one table for the process, whose size nothing that is sent can change; a name is counted whether it is registered or not,
-//! so that a refusal tells nothing; whoever is counted here is refused what is wrong, never what is right.
+//! so that a refusal tells nothing; whoever is counted here is refused what is wrong, never what is known to be right.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -77,10 +77,7 @@ impl Guesses {
             let (slot, word) = find(set, fingerprint, second);
             let found = Slot::of(word);
             let next = if found.is_of(fingerprint, second) {
-                if found.count >= self.per_minute {
-                    let left = MINUTE_SECONDS - found.age(second);
-                    return Err(TooMany { retry_after_seconds: u32::try_from(left).unwrap_or(1) });
-                }
+                self.judge(found, second)?;
                 Slot { count: found.count + 1, ..found }
             } else {
                 Slot { fingerprint, second, count: 1 }
@@ -90,6 +87,25 @@ impl Guesses {
             }
         }
         Ok(())
+    }
+
+    /// Whether the pair has been wrong too often, where it is not yet known whether it is wrong again; nothing is counted.
+    ///
+    /// # Errors
+    /// [`TooMany`].
+    pub(crate) fn check(&self, pair: Pair<'_>, now: Instant) -> Result<(), TooMany> {
+        let (set, fingerprint) = self.place(pair);
+        let second = self.second(now);
+        let found = Slot::of(find(set, fingerprint, second).1);
+        if found.is_of(fingerprint, second) { self.judge(found, second) } else { Ok(()) }
+    }
+
+    fn judge(&self, found: Slot, second: u64) -> Result<(), TooMany> {
+        if found.count < self.per_minute {
+            return Ok(());
+        }
+        let left = MINUTE_SECONDS - found.age(second);
+        Err(TooMany { retry_after_seconds: u32::try_from(left).unwrap_or(1) })
     }
 
     fn place(&self, pair: Pair<'_>) -> (&[AtomicU64], u64) {
@@ -177,6 +193,9 @@ mod tests {
             assert_eq!(wrong(&guesses, (b"a", HERE), 100 + at), Ok(()));
         }
         assert_eq!(wrong(&guesses, (b"a", HERE), 120), Err(40));
+        let at = |seconds| guesses.begun + Duration::from_secs(seconds);
+        assert_eq!(guesses.check((b"a", HERE), at(120)), Err(TooMany { retry_after_seconds: 40 }));
+        assert_eq!([guesses.check((b"a", HERE), at(160)), guesses.check((b"a", THERE), at(120))], [Ok(()); 2]);
         // A worker whose clock is a moment behind.
         assert_eq!(wrong(&guesses, (b"a", HERE), 99), Err(60));
         assert_eq!(wrong(&guesses, (b"a", HERE), 159), Err(1));

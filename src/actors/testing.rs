@@ -23,6 +23,7 @@ use crate::oauth::client_assertion::Audiences;
 use crate::oauth::keys::ServiceKeys;
 use crate::oauth::metadata::Issuer;
 use crate::oauth::profile::Profile;
+use crate::oauth::remembered_secrets::MemoryKey;
 use crate::oauth::replay::Claimed;
 use crate::oauth::time::{Lifetime, Timestamp};
 use crate::oauth::token::{Page, TokenAddress};
@@ -82,6 +83,7 @@ impl Actors {
             audiences: Audiences::of(&issuer, None, Profile::Default),
             clock: clock.clone(),
             guesses: Arc::default(),
+            memory: Arc::new(MemoryKey::new(&[7; 32])),
             profile: Profile::Default,
         };
         let limiting = clock.clone();

@@ -12,6 +12,7 @@ use super::workers::Materials;
 use super::{Listening, REVISION, RunError, reload};
 use crate::actors::courier::{Courier, courier};
 use crate::actors::guesses::Guesses;
+use crate::actors::verifier::VerifierHandle;
 use crate::clock::Clock;
 use crate::config::options::{Config, LimitsOptions};
 use crate::config::{ListenAddress, Loaded};
@@ -25,6 +26,7 @@ use crate::http::{DpopOptions, Limits, Shared};
 use crate::lifecycle::Health;
 use crate::oauth::dpop::target::Target;
 use crate::oauth::endpoint::Endpoint;
+use crate::oauth::remembered_secrets::MemoryKey;
 use crate::oauth::time::Lifetime;
 use crate::random::Random;
 use crate::telemetry::exporter::Exporter;
@@ -116,9 +118,13 @@ pub(super) fn materials(
     let clients = Arc::new(ArcSwap::from_pointee(std::mem::take(&mut loaded.clients.clients)));
     let metrics = Arc::new(exporter.register(workers));
     let fetching = JwksClient::new(config.jwks.reachable.clone(), roots_of_jwks.clone());
+    let memory_key = random.bytes().map_err(|error| RunError::Refused(error.to_string()))?;
+    let memory_key = MemoryKey::new(&memory_key);
     let (courier, fetches) = courier(fetching, clients.clone(), metrics.clone(), clock.clone(), random.clone());
+    let guesses = Arc::new(Guesses::new(config.limits.wrong_proofs_per_minute));
     let shared = Shared {
         courier,
+        verifier: VerifierHandle::new(memory_key, guesses.clone(), metrics.clone()),
         profile: config.profile,
         mtls: mtls(config, listening),
         authorities: certificates.authorities.take().map(ArcSwap::from_pointee),
@@ -135,7 +141,7 @@ pub(super) fn materials(
         // The workers', and the main thread's own.
         health: Arc::new(Health::new(workers + 1)),
         metrics,
-        guesses: Arc::new(Guesses::new(config.limits.wrong_proofs_per_minute)),
+        guesses,
         failures: Arc::new(AuthenticationFailures::default()),
     };
     let tls = ListenerTls::new(certificates);

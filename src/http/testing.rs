@@ -17,7 +17,9 @@ use super::activity::{Activity, CoarseClock, SWEEP_INTERVAL, Timers};
 use super::router::{MetricsText, Router};
 use super::{DpopOptions, Limits, LogRequests, PeerIdentity, Reach, Services, Shared, connection};
 use crate::actors::courier::CourierHandle;
+use crate::actors::guesses::Guesses;
 use crate::actors::testing::{Actors, BreakableStore};
+use crate::actors::verifier::VerifierHandle;
 use crate::clock::Clock;
 use crate::http::proxies::Proxies;
 use crate::lifecycle::Health;
@@ -26,6 +28,7 @@ use crate::oauth::dpop::target::Target;
 use crate::oauth::keys::{KeyId, ServiceKey, ServiceKeys};
 use crate::oauth::metadata::Issuer;
 use crate::oauth::profile::Profile;
+use crate::oauth::remembered_secrets::MemoryKey;
 use crate::oauth::scope::Scope;
 use crate::oauth::secret::{Secret, SecretHash};
 use crate::oauth::time::{Lifetime, Timestamp};
@@ -55,7 +58,9 @@ pub(crate) fn shared(
     let health = Arc::new(Health::new(1));
     health.store_found();
     let issuer = Issuer::parse(issuer, false).unwrap();
+    let guesses = Arc::<Guesses>::default();
     Shared {
+        verifier: VerifierHandle::new(MemoryKey::new(&[7; 32]), guesses.clone(), metrics.clone()),
         mtls: None,
         authorities: None,
         proxies: Proxies::default(),
@@ -72,7 +77,7 @@ pub(crate) fn shared(
         health,
         metrics,
         courier: CourierHandle::nobodys(),
-        guesses: Arc::default(),
+        guesses,
         failures: Arc::new(AuthenticationFailures::default()),
     }
 }

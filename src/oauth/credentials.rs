@@ -32,6 +32,7 @@ pub enum PresentedMethod {
 }
 
 /// One reading of an id and a secret: one piece of memory, wiped when dropped, never printed.
+#[derive(Clone)]
 pub struct SecretReading {
     /// The id, a byte between, the secret.
     pair: Zeroizing<Vec<u8>>,

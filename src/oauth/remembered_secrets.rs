@@ -17,9 +17,13 @@ use super::secret::SecretHash;
 /// Makes tags of secrets.
 pub struct MemoryKey(hmac::Key);
 
+/// Equal where what it was made of is; tells nothing of it without the key.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Mark([u8; 32]);
+
 /// What is remembered of a secret.
 #[derive(Clone, Copy)]
-struct Tag([u8; 32]);
+struct Tag(Mark);
 
 /// What is known of the secrets of one client that have slow hashes, by their places; of others there is nothing to remember.
 #[derive(Debug, Default)]
@@ -40,16 +44,21 @@ impl MemoryKey {
         Self(hmac::Key::new(hmac::HMAC_SHA256, bytes))
     }
 
-    fn tag(&self, client_id: &ClientId, hash: &ImportedHash, secret: &[u8]) -> Tag {
+    /// The mark of these.
+    pub fn mark<'a>(&self, parts: impl IntoIterator<Item = &'a [u8]>) -> Mark {
         let mut context = hmac::Context::with_key(&self.0);
         // Each with its length before it: no two of them run into one text.
-        for part in [client_id.as_str().as_bytes(), hash.expose().as_bytes(), secret] {
+        for part in parts {
             context.update(&(part.len() as u64).to_be_bytes());
             context.update(part);
         }
-        let mut tag = [0; 32];
-        tag.copy_from_slice(context.sign().as_ref());
-        Tag(tag)
+        let mut mark = [0; 32];
+        mark.copy_from_slice(context.sign().as_ref());
+        Mark(mark)
+    }
+
+    fn tag(&self, client_id: &ClientId, hash: &ImportedHash, secret: &[u8]) -> Tag {
+        Tag(self.mark([client_id.as_str().as_bytes(), hash.expose().as_bytes(), secret]))
     }
 }
 
@@ -125,13 +134,19 @@ impl RememberedSecrets {
 
 impl Tag {
     fn is(&self, other: &Self) -> bool {
-        self.0.ct_eq(&other.0).into()
+        self.0.0.ct_eq(&other.0.0).into()
     }
 }
 
 impl fmt::Debug for MemoryKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("MemoryKey(…)")
+    }
+}
+
+impl fmt::Debug for Mark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Mark(…)")
     }
 }
 

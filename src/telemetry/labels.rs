@@ -161,7 +161,7 @@ label! {
     /// The actors.
     ActorName, "actor", {
         Authenticator = "authenticator", Minter = "minter", Inspector = "inspector", Revoker = "revoker", Notary = "notary",
-        Limiter = "limiter",
+        Limiter = "limiter", Verifier = "verifier",
     }
 }
 

@@ -15,6 +15,7 @@ use crate::oauth::credentials::Endpoint;
 use crate::oauth::form::Form;
 use crate::oauth::metadata::Issuer;
 use crate::oauth::profile::Profile;
+use crate::oauth::remembered_secrets::MemoryKey;
 use crate::oauth::secret::{Secret, SecretHash};
 use crate::telemetry::exporter::Exporter;
 
@@ -26,6 +27,7 @@ const SECRET: &[u8] = b"p%41ss";
 struct Door {
     clients: Arc<ArcSwap<Clients>>,
     clock: Clock,
+    guesses: Arc<Guesses>,
     around: Surroundings,
 }
 
@@ -58,6 +60,7 @@ impl Door {
         Self {
             clients: Arc::new(ArcSwap::from_pointee(registry())),
             clock: Clock::simulated(NOW_SECONDS * 1000 + 250),
+            guesses: Arc::default(),
             around: Surroundings {
                 deadlines: Deadlines::default(),
                 metrics: Arc::new(Exporter::new("0", "0").register(1)),
@@ -71,7 +74,8 @@ impl Door {
         let options = AuthenticatorOptions {
             audiences: Audiences::of(&issuer, None, Profile::Default),
             clock: self.clock.clone(),
-            guesses: Arc::default(),
+            guesses: self.guesses.clone(),
+            memory: Arc::new(MemoryKey::new(&[7; 32])),
             profile: Profile::Default,
         };
         let (authenticator, task) = AuthenticatorHandle::start(&self.around, self.clients.clone(), options);
@@ -101,6 +105,7 @@ async fn ask(authenticator: &AuthenticatorHandle, presented: PresentedCredential
         Authentication::Proven(client) | Authentication::ProvenOnce(client, _) => Ok(client.id().as_str().to_string()),
         Authentication::Refused(refusal) => Err((refusal.reason, refusal.client_id().is_some())),
         Authentication::KeysWanted(wanted) => panic!("{wanted:?}"),
+        Authentication::SecretUnverified(unverified) => panic!("{unverified:?}"),
     }
 }
 
@@ -170,7 +175,7 @@ async fn a22_who_is_wrong_too_often_is_told_to_wait_whether_registered_or_not_an
             .unwrap()
         {
             Authentication::Refused(refusal) => Some(refusal.reason),
-            Authentication::KeysWanted(wanted) => panic!("{wanted:?}"),
+            Authentication::KeysWanted(_) | Authentication::SecretUnverified(_) => unreachable!(),
             Authentication::Proven(_) | Authentication::ProvenOnce(..) => None,
         };
         for (id, reason) in [("good", RefusalReason::WrongSecret), ("nobody", RefusalReason::UnknownClient)] {
@@ -246,3 +251,5 @@ async fn f23_nobody_is_called_unproven_by_an_authenticator_that_died() {
     })
     .await;
 }
+
+mod slow_secrets;

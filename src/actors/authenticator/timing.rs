@@ -32,6 +32,7 @@ fn a07_time_tells_no_unknown_client_from_a_wrong_secret() {
         audiences: Audiences::of(&Issuer::parse("https://as.example", false).unwrap(), None, Profile::Default),
         clock: Clock::System,
         guesses: Arc::default(),
+        memory: Arc::new(MemoryKey::new(&[7; 32])),
         profile: Profile::Default,
     };
     let used_at = Timestamp::from_unix_seconds(1_800_000_000);

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::standing::{self, Standing};
 use crate::actors::ActorError;
 use crate::actors::authenticator::{Authentication, Refusal, RefusalReason};
+use crate::actors::verifier::{UnverifiedSecret, Verdict};
 use crate::http::Services;
 use crate::http::body::Asked;
 use crate::http::error::Failure;
@@ -66,7 +67,7 @@ pub(super) async fn authenticate(
 ) -> Result<Caller, Failure> {
     let method = method(&presented);
     let ask = |presented| services.authenticator.authenticate(asked.by, presented, source(asked));
-    let judged = once_keys_are_there(services, asked, presented, ask).await;
+    let judged = once_it_can_be_told(services, asked, presented, ask).await;
     let once = async |single_use| services.notary.note(asked.by, single_use).await;
     conclude(services, asked, method, judged, once, notes).await
 }
@@ -80,14 +81,15 @@ pub(super) async fn authenticate_for_revocation(
 ) -> Result<Caller, Failure> {
     let method = method(&presented);
     let ask = |presented| services.authenticator.authenticate_for_revocation(asked.by, presented, source(asked));
-    let judged = once_keys_are_there(services, asked, presented, ask).await;
+    let judged = once_it_can_be_told(services, asked, presented, ask).await;
     let once = async |single_use| services.notary.note_for_revocation(asked.by, single_use).await;
     conclude(services, asked, method, judged, once, notes).await
 }
 
-/// Asks, and where keys are wanted that the client publishes, asks once more when they have been fetched: who has just begun to sign with a
-/// new key is let in with it, within the deadline of its request (row W14).
-async fn once_keys_are_there<A: Future<Output = Result<Authentication, ActorError>>>(
+/// Asks, and where nobody can tell yet, sees to it that somebody can, within the deadline of the request, and asks once more: when keys that
+/// the client publishes were fetched, so that who has just begun to sign with a new one is let in with it (row W14), or when a secret with a
+/// slow hash was verified.
+async fn once_it_can_be_told<A: Future<Output = Result<Authentication, ActorError>>>(
     services: &Services,
     asked: &Asked<'_>,
     presented: PresentedCredentials,
@@ -95,10 +97,25 @@ async fn once_keys_are_there<A: Future<Output = Result<Authentication, ActorErro
 ) -> Result<Authentication, ActorError> {
     let again = presented.again();
     let first = ask(presented).await?;
-    let (Authentication::KeysWanted(wanted), Some(presented)) = (&first, again) else { return Ok(first) };
-    // Apart: no other request should carry the wait about.
-    Box::pin(services.shared.courier.fetched(asked.by, wanted)).await?;
-    ask(presented).await
+    // Apart: no other request should carry the waits about.
+    match (first, again) {
+        (Authentication::KeysWanted(wanted), Some(presented)) => {
+            Box::pin(services.shared.courier.fetched(asked.by, &wanted)).await?;
+            ask(presented).await
+        }
+        (Authentication::SecretUnverified(unverified), _) => {
+            let unverified: Arc<UnverifiedSecret> = unverified.into();
+            let verified = services.shared.verifier.verify(asked.by, unverified.clone(), source(asked));
+            let reason = match Box::pin(verified).await? {
+                Verdict::Right => return ask(unverified.presented()).await,
+                Verdict::Wrong => RefusalReason::WrongSecret,
+                Verdict::TooMany { retry_after_seconds } => RefusalReason::TooMany { retry_after_seconds },
+            };
+            let client_id = unverified.client().map(|client| client.id().clone());
+            Ok(Authentication::Refused(Refusal::new(reason, client_id)))
+        }
+        (told, _) => Ok(told),
+    }
 }
 
 /// The last of all checks: "The authorization server MAY ensure that JWTs are not replayed by maintaining the set of used "jti" values"
@@ -156,6 +173,8 @@ async fn conclude(
         }
         Ok(Authentication::Refused(refusal)) => Ok(Err(refusal)),
         Ok(Authentication::KeysWanted(wanted)) => Err(wanted.unknown()),
+        // What was known of it a moment ago went with a reload: the next request finds the clients as they are now.
+        Ok(Authentication::SecretUnverified(_)) => Err(ActorError::Lost),
         Err(error) => Err(error),
     };
     match known {

@@ -5,11 +5,9 @@ use proptest::prelude::*;
 use super::*;
 
 const SECRET: &[u8] = b"imported-secret";
-const PASSLIB_256: &str =
-    "$pbkdf2-sha256$1000$MDEyMzQ1Njc4OWFiY2RlZg$vICBSWfgYpyv83uKSfj7Cr7RSqdi1gu.bKF8uABox.8";
+const PASSLIB_256: &str = "$pbkdf2-sha256$1000$MDEyMzQ1Njc4OWFiY2RlZg$vICBSWfgYpyv83uKSfj7Cr7RSqdi1gu.bKF8uABox.8";
 const PASSLIB_512: &str = "$pbkdf2-sha512$1000$MDEyMzQ1Njc4OWFiY2RlZg$qCqmt71VvKxgNhALRej9mepPJjYCUNrOSH3FH5roxVWwhaoYZ9yINqtFkYDFtC.mTz1aoVcQO7zEJH357PX9EA";
-const PHC_256: &str =
-    "$pbkdf2-sha256$i=4096,l=32$MDEyMzQ1Njc4OWFiY2RlZg$kVWGi5oKbUi+zdNUXckgJdkOwNSRMs2v4Su6uGwmanE";
+const PHC_256: &str = "$pbkdf2-sha256$i=4096,l=32$MDEyMzQ1Njc4OWFiY2RlZg$kVWGi5oKbUi+zdNUXckgJdkOwNSRMs2v4Su6uGwmanE";
 const ARGON2ID: &str =
     "$argon2id$v=19$m=256,t=2,p=1$MDEyMzQ1Njc4OWFiY2RlZg$0SXBwO9oIiFM24FBTEn9Iuznkv/0pq88LHBzYueKkdc";
 const ARGON2ID_FOUR_LANES: &str =
@@ -77,7 +75,10 @@ fn what_is_not_well_formed_is_refused() {
         ("", ImportedFault::UnknownForm),
         ("imported-secret", ImportedFault::UnknownForm),
         ("$sha512$abc", ImportedFault::UnknownForm),
-        ("$argon2i$v=19$m=256,t=2,p=1$MDEyMzQ1Njc4OWFiY2RlZg$0SXBwO9oIiFM24FBTEn9Iuznkv/0pq88LHBzYueKkdc", ImportedFault::UnknownForm),
+        (
+            "$argon2i$v=19$m=256,t=2,p=1$MDEyMzQ1Njc4OWFiY2RlZg$0SXBwO9oIiFM24FBTEn9Iuznkv/0pq88LHBzYueKkdc",
+            ImportedFault::UnknownForm,
+        ),
         ("$2x$04$TKtGCm/nV7L6KTvZJPi5ken872zgp2TSwy5LmtZvUEDuT11HwBr8e", ImportedFault::UnknownForm),
         ("$2b$", ImportedFault::Malformed),
         ("$2b$03$TKtGCm/nV7L6KTvZJPi5ken872zgp2TSwy5LmtZvUEDuT11HwBr8e", ImportedFault::Malformed),
@@ -90,8 +91,14 @@ fn what_is_not_well_formed_is_refused() {
         ("$pbkdf2-sha256$1000$MDEyMw$vICB", ImportedFault::Malformed),
         ("$pbkdf2-sha256$1000$MDEyMw$", ImportedFault::Malformed),
         ("$argon2id$v=19$m=256,t=2,p=1$MDEyMzQ1Njc4OWFiY2RlZg", ImportedFault::Malformed),
-        ("$argon2id$v=20$m=256,t=2,p=1$MDEyMzQ1Njc4OWFiY2RlZg$0SXBwO9oIiFM24FBTEn9Iuznkv/0pq88LHBzYueKkdc", ImportedFault::Malformed),
-        ("$argon2id$v=19$m=256,t=0,p=1$MDEyMzQ1Njc4OWFiY2RlZg$0SXBwO9oIiFM24FBTEn9Iuznkv/0pq88LHBzYueKkdc", ImportedFault::Malformed),
+        (
+            "$argon2id$v=20$m=256,t=2,p=1$MDEyMzQ1Njc4OWFiY2RlZg$0SXBwO9oIiFM24FBTEn9Iuznkv/0pq88LHBzYueKkdc",
+            ImportedFault::Malformed,
+        ),
+        (
+            "$argon2id$v=19$m=256,t=0,p=1$MDEyMzQ1Njc4OWFiY2RlZg$0SXBwO9oIiFM24FBTEn9Iuznkv/0pq88LHBzYueKkdc",
+            ImportedFault::Malformed,
+        ),
     ] {
         assert_eq!(parse(text), Err(fault), "{text}");
     }

@@ -1,0 +1,39 @@
+//! What becomes of a secret that may be one with a slow hash: it is never compared here, only handed back to whoever can have it verified.
+
+use std::sync::Arc;
+
+use super::{Authentication, Claim, Judge, RefusalReason, TooMany, UnverifiedSecret, refused};
+use crate::oauth::client::Client;
+use crate::oauth::credentials::{PresentedMethod, SecretReading};
+use crate::oauth::source::Source;
+
+/// Nobody knows whether this secret is one of this client's.
+pub(super) fn unverified(method: PresentedMethod, client: &Arc<Client>, reading: &SecretReading) -> Authentication {
+    let claims = vec![Claim { client: client.clone(), reading: reading.clone() }];
+    Authentication::SecretUnverified(Box::new(UnverifiedSecret { named: reading.client_id().into(), method, claims }))
+}
+
+/// Row A03: either reading of what was presented may be right, and the raw one is unverified.
+pub(super) fn either(by_the_rfc: Authentication, raw: Box<UnverifiedSecret>) -> Authentication {
+    let Authentication::SecretUnverified(mut first) = by_the_rfc else { return Authentication::SecretUnverified(raw) };
+    first.claims.extend(raw.claims);
+    Authentication::SecretUnverified(first)
+}
+
+impl Judge<'_> {
+    /// Whoever was wrong too often is not verified, also where this would be right: nobody can know that for microseconds.
+    pub(super) fn admit(
+        &self,
+        unverified: Box<UnverifiedSecret>,
+        named: &[u8],
+        source: Option<Source>,
+    ) -> Authentication {
+        match self.options.guesses.check((named, source), self.taken) {
+            Ok(()) => Authentication::SecretUnverified(unverified),
+            Err(TooMany { retry_after_seconds }) => {
+                let client_id = unverified.client().map(|client| client.id().clone());
+                refused(RefusalReason::TooMany { retry_after_seconds }, client_id)
+            }
+        }
+    }
+}
