@@ -198,7 +198,7 @@ impl fmt::Display for ImportedFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::UnknownForm => f.write_str(
-                "of none of the forms $sha256$, $pbkdf2-sha256$, $pbkdf2-sha512$, $argon2id$, $2a$, $2b$, $2y$",
+                "of none of the forms `$sha256$`, `$pbkdf2-sha256$`, `$pbkdf2-sha512$`, `$argon2id$`, `$2a$`, `$2b$`, `$2y$`",
             ),
             Self::Malformed => f.write_str("not well formed, or with parts of the wrong length"),
             Self::TooCostly => write!(

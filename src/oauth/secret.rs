@@ -149,7 +149,7 @@ impl fmt::Debug for SecretHash {
 impl fmt::Display for SecretError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::NoDigest => "not $sha256$ and 43 characters of base64url",
+            Self::NoDigest => "not `$sha256$` and 43 characters of base64url",
             Self::Imported(fault) => return fault.fmt(f),
             Self::TooShort => "fewer than 32 characters",
             Self::TooUniform => "fewer than 8 different characters",
@@ -192,7 +192,7 @@ mod tests {
         const OF_IMPORTED: &str = "$2b$04$TKtGCm/nV7L6KTvZJPi5ken872zgp2TSwy5LmtZvUEDuT11HwBr8e";
         let hash = SecretHash::parse(OF_IMPORTED).unwrap();
         assert_eq!(hash.expose(), OF_IMPORTED);
-        assert!(!verify(b"imported-secret", &[hash.clone()]));
+        assert!(!verify(b"imported-secret", std::slice::from_ref(&hash)));
         let fast = SecretHash::of(&Secret::new(b"abc"));
         assert_eq!(matching(b"abc", [hash, fast].iter()), 0b10);
     }

@@ -22,6 +22,7 @@ mod drain;
 mod dump;
 mod faults;
 mod forged;
+mod imported_secrets;
 mod keys;
 mod limits;
 mod logs;

@@ -40,6 +40,7 @@ impl Secrets {
         for (at, hash) in members.text_or_texts("client_secret_hash").unwrap_or_default().into_iter().enumerate() {
             let origin = hash.1.clone();
             if let Some(hash) = parse("client_secret_hash", hash, members) {
+                self.warn_if_cheap(&hash, &client, &origin);
                 let id =
                     if at == 0 { "client_secret_hash".to_owned() } else { format!("client_secret_hash.{}", at + 1) };
                 self.add(members, ClientSecret::new(&id, hash), origin);
@@ -88,6 +89,7 @@ impl Secrets {
             self.warnings.push(Warning::new(origin.clone(), format!("secret `{id}` of client{client} has expired")));
         }
         if let (Some(id), Some(hash)) = (id, hash) {
+            self.warn_if_cheap(&hash, client, &origin);
             self.add(members, ClientSecret { id, hash, expires_at }, origin);
         }
     }
@@ -113,6 +115,15 @@ impl Secrets {
         if check_strength(secret).is_err() {
             let what = format!(
                 "the secret of client{client} could be guessed, and a fast hash does not protect it; `jeton client hash --generate` makes a better one"
+            );
+            self.warnings.push(Warning::new(origin.clone(), what));
+        }
+    }
+
+    fn warn_if_cheap(&mut self, hash: &SecretHash, client: &str, origin: &Origin) {
+        if matches!(hash, SecretHash::Imported(imported) if imported.is_cheap()) {
+            let what = format!(
+                "the hash of client{client} is cheap to compute, and hardly protects a secret that could be guessed; `jeton client hash --generate` makes one that could not"
             );
             self.warnings.push(Warning::new(origin.clone(), what));
         }
@@ -146,12 +157,14 @@ pub(super) fn refuse(members: &Members<'_>, auth_method: AuthMethod) {
 
 /// The hash that a member holds.
 fn parse(name: &str, (text, origin): Placed, members: &Members<'_>) -> Option<SecretHash> {
-    let hash = SecretHash::parse(&text);
-    if hash.is_err() {
-        let mistake = Mistake::new(origin, format!("`{name}` is not `$sha256$` and 43 characters of base64url"));
-        members.push(mistake.hint("`jeton client hash` makes it of a secret"));
+    match SecretHash::parse(&text) {
+        Ok(hash) => Some(hash),
+        Err(error) => {
+            let mistake = Mistake::new(origin, format!("`{name}` is {error}"));
+            members.push(mistake.hint("`jeton client hash` makes one of a secret"));
+            None
+        }
     }
-    hash.ok()
 }
 
 fn secret_id(one: &Members<'_>) -> Option<String> {

@@ -108,7 +108,7 @@ fn all_mistakes_of_a_file_are_told_at_once() {
         [
             "c.toml:2:13: `client_id` must be 1 to 255 printable ASCII characters",
             "c.toml:3:1: a client has no `client_sercet_hash`; did you mean `client_secret_hash`?",
-            "c.toml:7:23: `client_secret_hash` is not `$sha256$` and 43 characters of base64url; `jeton client hash` makes it of a secret",
+            "c.toml:7:23: `client_secret_hash` is not `$sha256$` and 43 characters of base64url; `jeton client hash` makes one of a secret",
             "c.toml:8:11: `scope` is not a scope: tokens of printable ASCII without quote and backslash, one space between two",
             "c.toml:9:12: `disabled` must be true or false, without quotes",
             "c.toml:12:13: client `b` is registered twice: first at c.toml:6:13",
@@ -149,6 +149,12 @@ fn each_member_is_checked() {
         ("grant_types = [\"password\"]", "no grant type `password`"),
         ("introspection = [\"*\", \"a\"]", "it stands alone"),
         ("client_secret = \"\"", "`client_secret` is empty"),
+        ("client_secrets = [{ id = \"a\", hash = \"$1$abc\" }]", "is of none of the forms `$sha256$`"),
+        ("client_secrets = [{ id = \"a\", hash = \"$2b$12$abc\" }]", "is not well formed"),
+        (
+            "client_secrets = [{ id = \"a\", hash = \"$argon2id$v=19$m=1048576,t=3,p=1$MDEyMzQ1Njc4OWFiY2RlZg$0SXBwO9oIiFM24FBTEn9Iuznkv/0pq88LHBzYueKkdc\" }]",
+            "is too slow to verify: at most",
+        ),
         ("client_secret_file = \"/absent/s\"", "/absent/s cannot be read"),
     ] {
         let found = mistake(text);
@@ -167,6 +173,21 @@ fn secrets_that_stand_readable_or_could_be_guessed_warn() {
     assert_eq!(warned, [1, 2]);
     assert_eq!(file.clients[0].registration.secrets[0].hash, SecretHash::of(&Secret::new(STRONG.as_bytes())));
     assert!(!format!("{:?}", file.clients).contains("hunter2"));
+}
+
+#[test]
+fn imported_hashes_stand_where_others_do_and_those_that_hardly_protect_warn() {
+    const USUAL: &str = "$2b$12$TKtGCm/nV7L6KTvZJPi5ken872zgp2TSwy5LmtZvUEDuT11HwBr8e";
+    let cheap = USUAL.replace("$12$", "$08$");
+    let file = read(&format!(
+        "[[client]]\nclient_id = \"a\"\nclient_secret_hash = [\"{USUAL}\", \"{}\"]\n[[client]]\nclient_id = \"b\"\nclient_secrets = [{{ id = \"x\", hash = \"{cheap}\" }}]\n",
+        hash()
+    ));
+    let warned: Vec<usize> = file.clients.iter().map(|client| client.warnings.len()).collect();
+    assert_eq!(warned, [0, 1]);
+    assert!(file.clients[1].warnings[0].to_string().contains("cheap to compute"));
+    let hashes = file.clients[0].registration.secrets.iter().map(|secret| secret.hash.expose());
+    assert_eq!(hashes.collect::<Vec<_>>(), [USUAL.to_owned(), hash()]);
 }
 
 /// A folder of clients files.
