@@ -7,6 +7,7 @@ pub(crate) mod args;
 mod away;
 mod cpu;
 mod goal;
+mod guesses;
 mod memory;
 mod rig;
 mod store;
@@ -19,7 +20,7 @@ use crate::failure::{Context, Failure};
 use crate::report::{About, Summary, document};
 use crate::scale::gauge;
 use crate::turns::{process, subject};
-use args::OverloadArgs;
+use args::{OverloadArgs, Part};
 use goal::Goal;
 use rig::Rig;
 
@@ -51,9 +52,14 @@ pub(crate) fn run(args: &OverloadArgs) -> Result<bool, Failure> {
     let folder = tempfile::tempdir()?;
     let rig = Rig::new(args, folder.path())?;
     let mut findings = Findings { about, goals: Vec::new(), notes: Vec::new(), windows: Vec::new() };
-    store::measure(&rig, &mut findings)?;
-    away::measure(&rig, &mut findings)?;
-    cpu::measure(&rig, &mut findings)?;
+    for part in args.parts() {
+        match part {
+            Part::Store => store::measure(&rig, &mut findings)?,
+            Part::Away => away::measure(&rig, &mut findings)?,
+            Part::Guesses => guesses::measure(&rig, &mut findings)?,
+            Part::Cpu => cpu::measure(&rig, &mut findings)?,
+        }
+    }
     findings.write(args.stage.json.as_deref())?;
     match findings.goals.iter().filter(|goal| !goal.met).count() {
         0 => Ok(true),

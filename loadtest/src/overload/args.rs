@@ -1,6 +1,6 @@
 //! What `overload` may be told.
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use crate::args::{StageArgs, above_zero, at_least_one};
 
@@ -23,4 +23,26 @@ pub(crate) struct OverloadArgs {
     /// Seconds of the window in which the store is overloaded; other windows are shares of it
     #[arg(long, default_value_t = 10.0, value_parser = above_zero)]
     pub(crate) seconds: f64,
+    /// Only this part; may be given several times
+    #[arg(long, value_enum)]
+    only: Vec<Part>,
+}
+
+/// What is overloaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Part {
+    /// A store that is too slow
+    Store,
+    /// A store that is gone
+    Away,
+    /// Threads that verify slow hashes, by those who guess
+    Guesses,
+    /// The core
+    Cpu,
+}
+
+impl OverloadArgs {
+    pub(crate) fn parts(&self) -> Vec<Part> {
+        if self.only.is_empty() { Part::value_variants().to_vec() } else { self.only.clone() }
+    }
 }

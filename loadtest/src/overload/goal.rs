@@ -4,6 +4,7 @@
 
 use serde::Serialize;
 
+use super::guesses::Guesses;
 use super::memory::Growth;
 use crate::report::Summary;
 use crate::report::figures::Spread;
@@ -16,6 +17,8 @@ const GOODPUT_MIN: f64 = 0.9;
 const SLOWER_MAX: f64 = 2.0;
 /// Resident memory in the last third of a window over that in the first: what the kernel and the allocator round to.
 const GROWTH_MAX: f64 = 1.05;
+/// Cores that slow hashes must take, or nothing was shown.
+const BUSY_MIN: f64 = 0.25;
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -118,6 +121,25 @@ pub(super) fn of_no_store(load: &str, refused: &Summary) -> Vec<Goal> {
         Goal::new(load, "refusals without Retry-After", Bound::AtMost(0.0), curt),
         Goal::new(load, "not refused with 503", Bound::AtMost(0.0), Some((strays(refused) + refused.right) as f64)),
     ]
+}
+
+/// `quiet`: nobody guesses; `attacked`: many do.
+pub(super) fn of_guesses(load: &str, quiet: &Summary, attacked: &Summary, guesses: Guesses) -> Vec<Goal> {
+    let p99 = |summary: &Summary| summary.only_operation().map(|operation| operation.latency_us.p99);
+    let slower = p99(attacked).zip(p99(quiet)).map(|(attacked, quiet)| attacked / quiet);
+    let not_right = (strays(attacked) + attacked.requests - attacked.right) as f64;
+    let busy = busy_cores(attacked).zip(busy_cores(quiet)).map(|(attacked, quiet)| attacked - quiet);
+    vec![
+        Goal::new(load, "p99 of others over that without guesses", Bound::AtMost(SLOWER_MAX), slower),
+        Goal::new(load, "others not answered with 200", Bound::AtMost(0.0), Some(not_right)),
+        Goal::new(load, "cores that guesses keep busy", Bound::AtLeast(BUSY_MIN), busy),
+        Goal::new(load, "guesses neither 401 nor 503", Bound::AtMost(0.0), Some(guesses.other as f64)),
+    ]
+}
+
+fn busy_cores(summary: &Summary) -> Option<f64> {
+    let cpu_us = summary.cpu_us_per_request.server? * summary.requests as f64;
+    Some(cpu_us / 1e6 / summary.elapsed_seconds.max(f64::MIN_POSITIVE))
 }
 
 /// `rate`: with all connections that are allowed; `peak`: the highest with fewer.

@@ -1,5 +1,7 @@
 //! Starts jeton as it is overloaded, and drives it.
 
+use std::fs;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -60,8 +62,21 @@ impl<'a> Rig<'a> {
     }
 
     pub(super) fn start(&self, name: &'static str, store_url: &str) -> Result<Service, Failure> {
+        self.start_with(name, store_url, "")
+    }
+
+    /// With these clients beside the usual ones, behind a proxy that tells whom requests come from.
+    pub(super) fn start_behind_proxy(&self, name: &'static str, clients: &str) -> Result<Service, Failure> {
+        self.start_with(name, "memory:", clients)
+    }
+
+    fn start_with(&self, name: &'static str, store_url: &str, more_clients: &str) -> Result<Service, Failure> {
         let ports = (subject::free_port()?, subject::free_port()?);
-        let mut settings = Settings::new(ports, store_url, &self.keys, &self.clients.file);
+        let clients_file = self.folder.join(format!("{name}-clients.toml"));
+        let usual = fs::read_to_string(&self.clients.file).context(|| "reading the clients".to_owned())?;
+        fs::write(&clients_file, usual + more_clients).context(|| "writing the clients".to_owned())?;
+        let mut settings = Settings::new(ports, store_url, &self.keys, &clients_file);
+        settings.behind_proxy = !more_clients.is_empty();
         settings.connections_max = Some(self.args.connections_max);
         let file = settings.write(self.folder, name)?;
         let (arguments, log) = (["serve", "--config", &file.to_string_lossy()], self.folder.join(name));
@@ -83,6 +98,10 @@ impl<'a> Rig<'a> {
 impl Service {
     fn of(subject: Subject, pid: u32) -> Self {
         Self { subject, pid, tokens: Arc::default() }
+    }
+
+    pub(super) fn address(&self) -> SocketAddr {
+        self.subject.target.address
     }
 
     /// Drives it, and says what its memory did meanwhile.

@@ -104,12 +104,23 @@ pub(crate) struct Settings<'a> {
     pub(crate) memory_tokens_max: Option<u64>,
     pub(crate) keys: &'a Path,
     pub(crate) clients_file: &'a Path,
+    /// Whether what comes from loopback may say whom it comes from.
+    pub(crate) behind_proxy: bool,
 }
 
 impl<'a> Settings<'a> {
     /// One worker.
     pub(crate) fn new(ports: (u16, u16), store_url: &'a str, keys: &'a Path, clients_file: &'a Path) -> Self {
-        Self { ports, workers: 1, connections_max: None, store_url, memory_tokens_max: None, keys, clients_file }
+        Self {
+            ports,
+            workers: 1,
+            connections_max: None,
+            store_url,
+            memory_tokens_max: None,
+            keys,
+            clients_file,
+            behind_proxy: false,
+        }
     }
 
     /// Writes them to a file of its own and gives its path.
@@ -118,9 +129,10 @@ impl<'a> Settings<'a> {
         let (public, admin) = self.ports;
         let tokens_max = self.memory_tokens_max.map(|max| format!("memory_tokens_max = {max}\n")).unwrap_or_default();
         let limits = self.connections_max.map(|max| format!("[limits]\nconnections = {max}\n\n")).unwrap_or_default();
+        let proxies = if self.behind_proxy { "trusted_proxies = [\"127.0.0.0/8\"]\n" } else { "" };
         let text = format!(
             "issuer = \"http://127.0.0.1:{public}\"\n\n\
-             [public]\nlisten = \"127.0.0.1:{public}\"\nworkers = {}\n\n\
+             [public]\nlisten = \"127.0.0.1:{public}\"\nworkers = {}\n{proxies}\n\
              [admin]\nlisten = \"127.0.0.1:{admin}\"\n\n\
              [store]\nurl = \"{}\"\n{tokens_max}\n\
              [keys]\nfile = \"{}\"\n\n\
