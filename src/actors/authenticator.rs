@@ -18,7 +18,7 @@ use super::courier::WantedKeys;
 use super::guesses::{Guesses, TooMany};
 use super::mailbox::{Inbox, Mailbox, Reply};
 use super::supervisor::{Actor, Supervised};
-use super::verifier::{Claim, UnverifiedSecret};
+use super::verifier::{Claim, UnverifiedSecret, UnverifiedSignature};
 use super::{ActorError, Deadline, Surroundings};
 use crate::clock::Clock;
 use crate::failpoint::{self, FailPoint};
@@ -57,6 +57,8 @@ pub enum Authentication {
     KeysWanted(WantedKeys),
     /// Nobody can tell before it was compared with hashes that are slow on purpose: then it can be asked again.
     SecretUnverified(Box<UnverifiedSecret>),
+    /// The same of an assertion whose key is slow to verify by.
+    SignatureUnverified(Box<UnverifiedSignature>),
 }
 
 /// Why an authentication was refused, and of whom, where the name is a registered one.
@@ -244,7 +246,14 @@ impl Judge<'_> {
     fn count(&self, judged: Authentication, named: &[u8], source: Option<Source>) -> Authentication {
         let (reason, client_id) = match judged {
             Authentication::Refused(Refusal { reason, judged }) => (reason, judged),
-            Authentication::SecretUnverified(unverified) => return self.admit(unverified, named, source),
+            Authentication::SecretUnverified(ref unverified) => {
+                let client_id = unverified.client().map(|client| client.id().clone());
+                return self.admit(client_id, named, source).unwrap_or(judged);
+            }
+            Authentication::SignatureUnverified(ref unverified) => {
+                let client_id = Some(unverified.client.id().clone());
+                return self.admit(client_id, named, source).unwrap_or(judged);
+            }
             Authentication::Proven(_) | Authentication::ProvenOnce(..) | Authentication::KeysWanted(_) => {
                 return judged;
             }
@@ -292,7 +301,13 @@ impl Judge<'_> {
                     raw => raw,
                 }
             }
-            (Authentication::Proven(_) | Authentication::ProvenOnce(..) | Authentication::KeysWanted(_), _)
+            (
+                Authentication::Proven(_)
+                | Authentication::ProvenOnce(..)
+                | Authentication::KeysWanted(_)
+                | Authentication::SignatureUnverified(_),
+                _,
+            )
             | (_, None) => by_the_rfc,
         }
     }

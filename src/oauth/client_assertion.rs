@@ -4,6 +4,7 @@
 //! assertion was used is the last question of all, for the store.
 
 use super::endpoint::Endpoint;
+use super::jws::jwk::Jwk;
 use super::jws::jwk_set::{JwkSet, Verdict};
 use super::jws::{Jws, JwsError};
 use super::jwt::Claims;
@@ -156,6 +157,16 @@ impl ClientAssertion {
     /// Whether its header says which key signed it.
     pub fn names_its_key(&self) -> bool {
         self.jws.header.kid.is_some()
+    }
+
+    /// What somebody else should [settle](ClientAssertion::settle) before the signature is judged, where it would take long here.
+    pub fn slow_keys(&self, keys: &JwkSet) -> Option<Vec<Jwk>> {
+        keys.slow_keys(&self.jws)
+    }
+
+    /// Finds out which of these keys signed it, and keeps it. Takes milliseconds.
+    pub fn settle(&self, keys: Vec<Jwk>) {
+        self.jws.settle(keys);
     }
 
     /// Judges the signature.

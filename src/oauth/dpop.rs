@@ -109,22 +109,45 @@ impl Proof {
         self.nonce.as_deref()
     }
 
+    /// Whether it says that it was made for a request of `target`.
+    pub fn is_for(&self, target: &Target) -> bool {
+        target.is(&self.htm, &self.htu)
+    }
+
+    /// Whether to verify it takes about a millisecond, which somebody else should spend: who calls [`Proof::settle`].
+    pub fn is_slow(&self) -> bool {
+        self.key.is_slow() && !self.jws.is_settled()
+    }
+
+    /// Finds out whether its key signed it, and keeps it.
+    pub fn settle(&self) {
+        self.jws.settle(vec![self.key.clone()]);
+    }
+
     /// Judges it for a request of `target`: checks 6, 8, 9 and 11.
     ///
     /// # Errors
     /// [`ProofFault`].
     pub fn verify(&self, target: &Target, now: Timestamp) -> Result<ProvenKey, ProofFault> {
-        let jti = self.claims.jti.as_deref().filter(|jti| (1..=JTI_BYTES_MAX).contains(&jti.len()));
-        let jti = jti.ok_or(ProofFault::Malformed)?;
-        if !target.is(&self.htm, &self.htu) {
-            return Err(ProofFault::Target);
-        }
-        let made_at = self.check_times(now)?;
-        if !self.key.verify(self.jws.header.alg, self.jws.signing_input(), self.jws.signature()) {
+        let (jti, made_at) = self.check(target, now)?;
+        if !self.jws.is_signed_by(&self.key) {
             return Err(ProofFault::Signature);
         }
         let jkt = self.key.thumbprint();
         Ok(ProvenKey { jkt, single_use: SingleUse::of_proof(&jkt, jti, target.url(), made_at) })
+    }
+
+    /// The same but for its signature: its `jti`, and when it was made.
+    ///
+    /// # Errors
+    /// [`ProofFault`].
+    pub fn check(&self, target: &Target, now: Timestamp) -> Result<(&str, Timestamp), ProofFault> {
+        let jti = self.claims.jti.as_deref().filter(|jti| (1..=JTI_BYTES_MAX).contains(&jti.len()));
+        let jti = jti.ok_or(ProofFault::Malformed)?;
+        if !self.is_for(target) {
+            return Err(ProofFault::Target);
+        }
+        Ok((jti, self.check_times(now)?))
     }
 
     /// "The creation time of the JWT, as determined by either the iat claim or a server managed timestamp via the nonce claim, is

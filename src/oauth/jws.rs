@@ -14,12 +14,14 @@ pub mod jwk_set;
 mod tests;
 
 use std::fmt;
+use std::sync::OnceLock;
 
 use data_encoding::BASE64URL_NOPAD;
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
 use self::algorithm::Algorithm;
+use self::jwk::Jwk;
 
 /// A JWS that is well formed. Nothing of it is verified yet.
 pub struct Jws {
@@ -30,6 +32,8 @@ pub struct Jws {
     text: Zeroizing<Box<str>>,
     signed_bytes: usize,
     signature: Vec<u8>,
+    /// What slow keys said of it, where one was asked apart.
+    settled: OnceLock<Vec<(Jwk, bool)>>,
 }
 
 /// The members of a header that matter here (RFC 7515 section 4.1).
@@ -79,6 +83,7 @@ impl Jws {
             signature: decode(signature)?,
             signed_bytes: header.len() + 1 + payload.len(),
             text: Zeroizing::new(text.into()),
+            settled: OnceLock::new(),
         })
     }
 
@@ -90,6 +95,35 @@ impl Jws {
     /// The signature.
     pub fn signature(&self) -> &[u8] {
         &self.signature
+    }
+
+    /// Whether this key made the signature.
+    pub fn is_signed_by(&self, key: &Jwk) -> bool {
+        self.known_of(key).unwrap_or_else(|| key.verify(self.header.alg, self.signing_input(), &self.signature))
+    }
+
+    /// Whether [`Jws::settle`] was called: what it did not find out is found out where it is asked.
+    pub fn is_settled(&self) -> bool {
+        self.settled.get().is_some()
+    }
+
+    /// Finds out which of these keys made the signature, up to the first that did, and keeps it.
+    pub fn settle(&self, keys: Vec<Jwk>) {
+        self.settled.get_or_init(|| {
+            let mut settled = Vec::with_capacity(keys.len());
+            for key in keys {
+                let is_its = key.verify(self.header.alg, self.signing_input(), &self.signature);
+                settled.push((key, is_its));
+                if is_its {
+                    break;
+                }
+            }
+            settled
+        });
+    }
+
+    fn known_of(&self, key: &Jwk) -> Option<bool> {
+        self.settled.get()?.iter().find(|(known, _)| known == key).map(|(_, is_its)| *is_its)
     }
 }
 

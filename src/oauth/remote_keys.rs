@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 
 use super::client_assertion::{AssertionFault, ClientAssertion};
+use super::jws::jwk::Jwk;
 use super::jws::jwk_set::JwkSet;
 use super::key_place::KeyPlace;
 
@@ -87,6 +88,12 @@ impl RemoteKeys {
     /// Where.
     pub fn place(&self) -> &KeyPlace {
         &self.place
+    }
+
+    /// What somebody else should settle before an assertion's signature is judged: see [`ClientAssertion::slow_keys`].
+    pub fn slow_keys(&self, assertion: &ClientAssertion, now: Instant) -> Option<Vec<Jwk>> {
+        let known = self.known.load();
+        assertion.slow_keys(&known.held.as_ref().filter(|held| now < held.good_until)?.keys)
     }
 
     /// Judges an assertion's signature at `now`.

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use super::{Authentication, Judge, RefusalReason, WantedKeys, refused};
+use super::{Authentication, Judge, RefusalReason, UnverifiedSignature, WantedKeys, refused};
 use crate::oauth::client::{AuthMethod, Client};
 use crate::oauth::client_assertion::{AssertionFault, ClientAssertion};
 use crate::oauth::client_certificate::{CertificateFault, PresentedCertificate};
 use crate::oauth::credentials::PresentedAssertion;
+use crate::oauth::jws::jwk::Jwk;
 use crate::oauth::jws::jwk_set::JwkSet;
 use crate::oauth::key_place::KeyPlace;
 use crate::oauth::remote_keys::Doubt;
@@ -17,7 +18,7 @@ impl Judge<'_> {
     /// Row W15.
     fn judge_workload(
         &self,
-        presented: &PresentedAssertion,
+        presented: &Arc<PresentedAssertion>,
         assertion: &ClientAssertion,
         rules: &Rules<'_, Arc<Client>>,
     ) -> Authentication {
@@ -32,6 +33,7 @@ impl Judge<'_> {
         let issuer = rules.issuer();
         match self.verify(assertion, &issuer.keys, issuer.jwks_uri.as_ref()) {
             Err(Unproven::KeysWanted(wanted)) => Authentication::KeysWanted(wanted),
+            Err(Unproven::Slow(keys)) => slow(presented, client, keys),
             Err(Unproven::Refused(reason)) => refused(reason, id()),
             Ok(()) if presented.client_id.as_deref().is_some_and(|claimed| claimed != client.id().as_str()) => {
                 refused(RefusalReason::OtherClient, None)
@@ -75,7 +77,7 @@ impl Judge<'_> {
     }
 
     /// Rows W03 to W12 and A14. The signature comes after all that is cheap.
-    pub(super) fn judge_assertion(&self, presented: &PresentedAssertion) -> Authentication {
+    pub(super) fn judge_assertion(&self, presented: &Arc<PresentedAssertion>) -> Authentication {
         let assertion = match &presented.assertion {
             Ok(assertion) => assertion,
             Err(fault) => return refused(RefusalReason::Assertion(*fault), None),
@@ -107,6 +109,7 @@ impl Judge<'_> {
         match judge() {
             Ok(single_use) => Authentication::ProvenOnce(client.clone(), single_use),
             Err(Unproven::KeysWanted(wanted)) => Authentication::KeysWanted(wanted),
+            Err(Unproven::Slow(keys)) => slow(presented, client, keys),
             Err(Unproven::Refused(reason)) => refused(reason, Some(client.id().clone())),
         }
     }
@@ -114,9 +117,15 @@ impl Judge<'_> {
     /// The signature, by keys that are registered, or were fetched from where they are published.
     fn verify(&self, assertion: &ClientAssertion, keys: &JwkSet, place: Option<&KeyPlace>) -> Result<(), Unproven> {
         let fault = |fault| Unproven::Refused(RefusalReason::Assertion(fault));
-        let Some(fetched) = place.and_then(|place| self.clients.keys_at(place)) else {
-            return assertion.verify(keys).map_err(fault);
+        let fetched = place.and_then(|place| self.clients.keys_at(place));
+        let slow = match fetched {
+            Some(fetched) => fetched.slow_keys(assertion, self.taken.into_std()),
+            None => assertion.slow_keys(keys),
         };
+        if let Some(keys) = slow {
+            return Err(Unproven::Slow(keys));
+        }
+        let Some(fetched) = fetched else { return assertion.verify(keys).map_err(fault) };
         fetched.verify(assertion, self.taken.into_std()).map_err(|doubt| match doubt {
             Doubt::Fault(found) => fault(found),
             Doubt::Unknown { fetches } => Unproven::KeysWanted(WantedKeys { keys: fetched.clone(), fetches }),
@@ -124,8 +133,19 @@ impl Judge<'_> {
     }
 }
 
+/// Nobody knows yet whether this assertion proves this client.
+fn slow(presented: &Arc<PresentedAssertion>, client: &Arc<Client>, keys: Vec<Jwk>) -> Authentication {
+    Authentication::SignatureUnverified(Box::new(UnverifiedSignature {
+        presented: presented.clone(),
+        client: client.clone(),
+        keys,
+    }))
+}
+
 /// Why an assertion proves nobody, or not yet.
 enum Unproven {
     Refused(RefusalReason),
     KeysWanted(WantedKeys),
+    /// It takes long to find out by these.
+    Slow(Vec<Jwk>),
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Authentication, Claim, Judge, RefusalReason, TooMany, UnverifiedSecret, refused};
-use crate::oauth::client::Client;
+use crate::oauth::client::{Client, ClientId};
 use crate::oauth::credentials::{PresentedMethod, SecretReading};
 use crate::oauth::source::Source;
 
@@ -21,19 +21,14 @@ pub(super) fn either(by_the_rfc: Authentication, raw: Box<UnverifiedSecret>) -> 
 }
 
 impl Judge<'_> {
-    /// Whoever was wrong too often is not verified, also where this would be right: nobody can know that for microseconds.
+    /// `None`: it may be verified. Whoever was wrong too often is refused, also where this would be right: nobody can know that for microseconds.
     pub(super) fn admit(
         &self,
-        unverified: Box<UnverifiedSecret>,
+        client_id: Option<ClientId>,
         named: &[u8],
         source: Option<Source>,
-    ) -> Authentication {
-        match self.options.guesses.check((named, source), self.taken) {
-            Ok(()) => Authentication::SecretUnverified(unverified),
-            Err(TooMany { retry_after_seconds }) => {
-                let client_id = unverified.client().map(|client| client.id().clone());
-                refused(RefusalReason::TooMany { retry_after_seconds }, client_id)
-            }
-        }
+    ) -> Option<Authentication> {
+        let TooMany { retry_after_seconds } = self.options.guesses.check((named, source), self.taken).err()?;
+        Some(refused(RefusalReason::TooMany { retry_after_seconds }, client_id))
     }
 }

@@ -106,6 +106,7 @@ async fn ask(authenticator: &AuthenticatorHandle, presented: PresentedCredential
         Authentication::Refused(refusal) => Err((refusal.reason, refusal.client_id().is_some())),
         Authentication::KeysWanted(wanted) => panic!("{wanted:?}"),
         Authentication::SecretUnverified(unverified) => panic!("{unverified:?}"),
+        Authentication::SignatureUnverified(unverified) => panic!("{unverified:?}"),
     }
 }
 
@@ -175,7 +176,9 @@ async fn a22_who_is_wrong_too_often_is_told_to_wait_whether_registered_or_not_an
             .unwrap()
         {
             Authentication::Refused(refusal) => Some(refusal.reason),
-            Authentication::KeysWanted(_) | Authentication::SecretUnverified(_) => unreachable!(),
+            Authentication::KeysWanted(_)
+            | Authentication::SecretUnverified(_)
+            | Authentication::SignatureUnverified(_) => unreachable!(),
             Authentication::Proven(_) | Authentication::ProvenOnce(..) => None,
         };
         for (id, reason) in [("good", RefusalReason::WrongSecret), ("nobody", RefusalReason::UnknownClient)] {
@@ -253,3 +256,4 @@ async fn f23_nobody_is_called_unproven_by_an_authenticator_that_died() {
 }
 
 mod slow_secrets;
+mod slow_signatures;

@@ -114,6 +114,11 @@ async fn once_it_can_be_told<A: Future<Output = Result<Authentication, ActorErro
             let client_id = unverified.client().map(|client| client.id().clone());
             Ok(Authentication::Refused(Refusal::new(reason, client_id)))
         }
+        (Authentication::SignatureUnverified(unverified), _) => {
+            let presented = unverified.presented();
+            Box::pin(services.shared.verifier.settle(asked.by, *unverified)).await?;
+            ask(presented).await
+        }
         (told, _) => Ok(told),
     }
 }
@@ -174,7 +179,7 @@ async fn conclude(
         Ok(Authentication::Refused(refusal)) => Ok(Err(refusal)),
         Ok(Authentication::KeysWanted(wanted)) => Err(wanted.unknown()),
         // What was known of it a moment ago went with a reload: the next request finds the clients as they are now.
-        Ok(Authentication::SecretUnverified(_)) => Err(ActorError::Lost),
+        Ok(Authentication::SecretUnverified(_) | Authentication::SignatureUnverified(_)) => Err(ActorError::Lost),
         Err(error) => Err(error),
     };
     match known {

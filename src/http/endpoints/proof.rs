@@ -10,6 +10,7 @@ use crate::http::error::Failure;
 use crate::http::reply::Reply;
 use crate::oauth::client::Client;
 use crate::oauth::dpop::nonce::{Nonce, Standing};
+use crate::oauth::dpop::target::Target;
 use crate::oauth::dpop::{Proof, ProofFault, ProvenKey};
 use crate::oauth::error::ProtocolError;
 use crate::oauth::grant::Grant;
@@ -63,7 +64,7 @@ pub(super) fn check_audience(services: &Services, grant: &Grant) -> Result<(), F
 }
 
 /// Judges the proof of this request. `None`: it has none, and its client needs none.
-pub(super) fn judge(services: &Services, asked: &Asked<'_>, client: &Client) -> Result<Option<Judged>, Failure> {
+pub(super) async fn judge(services: &Services, asked: &Asked<'_>, client: &Client) -> Result<Option<Judged>, Failure> {
     let Some(proof) = Proof::of_fields(asked.head.dpop.iter()).map_err(refused)? else {
         // Row D06.
         let must = client.registration().dpop_bound_access_tokens;
@@ -72,13 +73,27 @@ pub(super) fn judge(services: &Services, asked: &Asked<'_>, client: &Client) -> 
     let now = services.now();
     // The listener that asks for certificates has a URL of its own, which whoever came there may mean.
     let other = services.shared.mtls.as_ref().map(|mtls| &mtls.target);
-    let key = match (proof.verify(&services.shared.dpop.target, now), other) {
-        (Err(ProofFault::Target), Some(other)) => proof.verify(other, now),
-        (judged, _) => judged,
-    };
-    let key = key.map_err(refused)?;
+    let target = other.filter(|other| proof.is_for(other)).unwrap_or(&services.shared.dpop.target);
+    let proof = if proof.is_slow() { settled(services, asked, proof, target, now).await? } else { proof };
+    let key = proof.verify(target, now).map_err(refused)?;
     let next_nonce = judge_nonce(services, &proof, now)?;
     Ok(Some(Judged { key, next_nonce }))
+}
+
+/// The same, whose signature somebody has verified where it holds up nobody: asked of no proof that is wrong in all else.
+async fn settled(
+    services: &Services,
+    asked: &Asked<'_>,
+    proof: Proof,
+    target: &Target,
+    now: Timestamp,
+) -> Result<Proof, Failure> {
+    proof.check(target, now).map_err(refused)?;
+    let settle = move || {
+        proof.settle();
+        proof
+    };
+    Ok(Box::pin(services.shared.verifier.spend(asked.by, settle)).await?)
 }
 
 /// "The authorization server includes a DPoP-Nonce HTTP header in the response supplying a nonce value to be used when sending the

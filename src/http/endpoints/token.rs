@@ -26,7 +26,7 @@ pub(crate) async fn serve(services: &Services, asked: &Asked<'_>, notes: &mut No
     notes.grant(&grant);
     proof::check_audience(services, &grant)?;
     let certificate = proof::certificate(services, asked, &client)?;
-    let proof = proof::judge(services, asked, &client)?;
+    let proof = proof::judge(services, asked, &client).await?;
     proof::check_bound(services, certificate.is_some() || proof.is_some())?;
     let allowance = allowance::take(services, asked, &client).await?;
     let key = match &proof {

@@ -73,17 +73,29 @@ impl JwkSet {
 
     /// Whether one of these keys made the signature. A `kid` in the header must be a key's; without one, all that fit are tried.
     pub fn verify(&self, jws: &Jws) -> Verdict {
-        let header = &jws.header;
-        let named = |key: &&Jwk| header.kid.as_deref().is_none_or(|kid| key.kid() == Some(kid));
-        let candidates = self.keys.iter().filter(named).filter(|key| key.fits(header.alg));
         let mut verdict = Verdict::NoKey;
-        for key in candidates.take(TRIES_MAX) {
-            if key.verify(header.alg, jws.signing_input(), jws.signature()) {
+        for key in self.candidates(jws) {
+            if jws.is_signed_by(key) {
                 return Verdict::Good;
             }
             verdict = Verdict::Bad;
         }
         verdict
+    }
+
+    /// What somebody else should [settle](Jws::settle) before this is verified, where it would take long here.
+    pub fn slow_keys(&self, jws: &Jws) -> Option<Vec<Jwk>> {
+        if jws.is_settled() {
+            return None;
+        }
+        let slow: Vec<Jwk> = self.candidates(jws).filter(|key| key.is_slow()).cloned().collect();
+        (!slow.is_empty()).then_some(slow)
+    }
+
+    fn candidates(&self, jws: &Jws) -> impl Iterator<Item = &Jwk> {
+        let header = &jws.header;
+        let named = move |key: &&Jwk| header.kid.as_deref().is_none_or(|kid| key.kid() == Some(kid));
+        self.keys.iter().filter(named).filter(move |key| key.fits(header.alg)).take(TRIES_MAX)
     }
 }
 

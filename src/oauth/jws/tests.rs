@@ -63,6 +63,26 @@ fn set(keys: Vec<Value>) -> JwkSet {
     JwkSet::read(json!({ "keys": keys }).as_object().unwrap()).unwrap().0
 }
 
+#[test]
+fn what_slow_keys_say_is_found_out_once_and_of_no_other_signature() {
+    let jws = Jws::parse(ES384).unwrap();
+    let keys = set(vec![p256(), p384()]);
+    let slow = keys.slow_keys(&jws).unwrap();
+    assert_eq!(slow, vec![jwk(p384()).unwrap()]);
+    jws.settle(slow);
+    assert_eq!((keys.slow_keys(&jws), keys.verify(&jws)), (None, Verdict::Good));
+    // It is bound to the key: another set does not profit.
+    let other = with(p384(), "kid", "other");
+    assert_eq!(set(vec![p256()]).verify(&jws), Verdict::NoKey);
+    assert_eq!(set(vec![other]).verify(&jws), Verdict::Good, "which was not settled, and is verified here");
+    let forged = Jws::parse(&ES384.replacen(".usb", ".usc", 1)).unwrap();
+    forged.settle(keys.slow_keys(&forged).unwrap());
+    assert_eq!((keys.slow_keys(&forged), keys.verify(&forged)), (None, Verdict::Bad));
+    for (key, fast) in [(rsa(N_A2), RS256_A2), (p256(), ES256_A3)] {
+        assert_eq!(set(vec![key, p384()]).slow_keys(&Jws::parse(fast).unwrap()), None);
+    }
+}
+
 fn verdict(keys: Vec<Value>, jws: &str) -> Verdict {
     set(keys).verify(&Jws::parse(jws).unwrap())
 }
