@@ -9,6 +9,7 @@ use std::sync::Arc;
 use rustls::ClientConfig;
 use rustls::version::{TLS12, TLS13};
 
+use crate::harness::config::ServerBuilder;
 use crate::harness::http1::Wire;
 use crate::harness::request::TOKEN;
 use crate::harness::tls::{self, Certificate};
@@ -24,8 +25,12 @@ struct Scene {
 
 impl Scene {
     async fn set() -> Self {
+        Self::set_on(TestServer::builder()).await
+    }
+
+    async fn set_on(builder: ServerBuilder) -> Self {
         let people = People::new();
-        let builder = TestServer::builder().with_tls().set("mtls.listen", "127.0.0.1:0");
+        let builder = builder.with_tls().set("mtls.listen", "127.0.0.1:0");
         let builder =
             builder.set("mtls.client_ca_file", "clients-ca.crt").file("clients-ca.crt", &people.authority.pem());
         let builder = people.registrations().into_iter().fold(builder, |builder, one| builder.and_client(&one));

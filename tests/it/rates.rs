@@ -5,13 +5,22 @@ use crate::harness::{Http, RedisServer, TestServer};
 
 const MEMBERS: &str = "scope = \"invoices:read invoices:write\"\naudience = [\"https://api.example.com\"]";
 
-async fn server(rate_limit: &str) -> TestServer {
-    TestServer::builder().and_client(&client("limited", &format!("{MEMBERS}\n{rate_limit}"))).start().await
+fn limited(rate_limit: &str) -> String {
+    client("limited", &format!("{MEMBERS}\n{rate_limit}"))
 }
 
 #[tokio::test]
 async fn a_client_over_its_rate_is_told_to_wait_and_nobody_else() {
-    let server = server("rate_limit = { tokens_per_second = 1, burst = 2 }").await;
+    let redis = RedisServer::start().await;
+    for builder in [TestServer::builder(), TestServer::builder().with_redis(&redis)] {
+        let registration = limited("rate_limit = { tokens_per_second = 1, burst = 2 }");
+        let server = builder.and_client(&registration).start().await;
+        server.until_store_up().await;
+        waits_over_its_rate(&server).await;
+    }
+}
+
+async fn waits_over_its_rate(server: &TestServer) {
     for http in [Http::One, Http::Two] {
         let ask = async |id: &str| http.send(server.public, &server.client(id).token_request("")).await;
         // The bucket of two fills while the tests go on: what is refused says when the next comes.
@@ -41,7 +50,8 @@ async fn a_client_over_its_rate_is_told_to_wait_and_nobody_else() {
 
 #[tokio::test]
 async fn a_limit_that_is_tried_is_counted_alone() {
-    let server = server("rate_limit = { tokens_per_second = 1, report_only = true }").await;
+    let registration = limited("rate_limit = { tokens_per_second = 1, report_only = true }");
+    let server = TestServer::builder().and_client(&registration).start().await;
     for _ in 0..20 {
         let answer = server.send(&server.client("limited").token_request("")).await;
         assert_eq!(answer.header("ratelimit"), None);

@@ -6,7 +6,7 @@ use crate::harness::clients::client;
 use crate::harness::config::{ISSUER, ServerBuilder};
 use crate::harness::request::{INTROSPECT, TOKEN};
 use crate::harness::signer::{Assertion, KEYS, asking, now, proof};
-use crate::harness::{Answer, Http, Request, TestServer, until};
+use crate::harness::{Answer, Http, RedisServer, Request, TestServer, until};
 
 const CLUSTER: &str = "https://kubernetes.default.svc.cluster.local";
 const ACCOUNT: &str = "system:serviceaccount:billing:worker";
@@ -48,7 +48,15 @@ async fn ask(server: &TestServer, token: &Assertion, more: &[(&str, &str)]) -> A
 
 #[tokio::test]
 async fn w15_a_token_of_a_trusted_issuer_proves_the_client_of_its_rule_as_long_as_it_is_good() {
-    let server = builder().start().await;
+    let redis = RedisServer::start().await;
+    for builder in [builder(), builder().with_redis(&redis)] {
+        let server = builder.start().await;
+        server.until_store_up().await;
+        proves_the_client_of_its_rule(&server).await;
+    }
+}
+
+async fn proves_the_client_of_its_rule(server: &TestServer) {
     let token = token_of(ACCOUNT);
     for http in [Http::One, Http::Two] {
         for more in [&[][..], &[("client_id", "worker")]] {
@@ -59,17 +67,32 @@ async fn w15_a_token_of_a_trusted_issuer_proves_the_client_of_its_rule_as_long_a
         }
     }
     let main = token_of("repo:acme/app").claim("ref", "refs/heads/main");
-    ask(&server, &main, &[]).await.expect_token();
+    ask(server, &main, &[]).await.expect_token();
     // On the other endpoints too.
     let proven = proof(&token.sign()).map(|(name, value)| (name.to_owned(), value.to_owned()));
-    let issued = ask(&server, &token, &[]).await.expect_token();
+    let issued = ask(server, &token, &[]).await.expect_token();
     let form = [("token", issued.as_str()), (&proven[0].0, &proven[0].1), (&proven[1].0, &proven[1].1)];
     server.send(&Request::form(INTROSPECT, crate::harness::request::form(&form))).await.expect_active();
     // Whoever has a secret may have a workload beside it.
-    ask(&server, &token_of("both"), &[]).await.expect_token();
+    ask(server, &token_of("both"), &[]).await.expect_token();
     server.client("by-secret-too").request_token("").await.expect_token();
     let by_workload = server.metric("jeton_tokens_issued_total", &["auth_method=\"workload_identity\""]).await;
     assert_eq!(by_workload, 7.0);
+}
+
+/// What a pod in Kubernetes gets by the volume that docs/security.md shows: "aud" is an array there.
+#[tokio::test]
+async fn the_documented_volume_brings_a_token_that_is_taken() {
+    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/security.md")).unwrap();
+    let yaml = text.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
+    let volume: Value = serde_saphyr::from_str(yaml).unwrap();
+    let source = &volume["volumes"][0]["projected"]["sources"][0]["serviceAccountToken"];
+    let (audience, seconds) = (source["audience"].as_str().unwrap(), source["expirationSeconds"].as_u64().unwrap());
+    assert!(seconds >= 600, "Kubernetes gives none that ends sooner");
+    let server = builder().set("issuer", audience).start().await;
+    let made = |seconds: u64| token_of(ACCOUNT).claim("aud", json!([audience])).claim("exp", now() + seconds);
+    ask(&server, &made(seconds), &[]).await.expect_token();
+    ask(&server, &made(seconds + 3600), &[]).await.expect_error(401, "invalid_client");
 }
 
 #[tokio::test]

@@ -17,7 +17,7 @@ use crate::harness::http1::Wire;
 use crate::harness::request::{INTROSPECT, REVOKE, TOKEN};
 use crate::harness::signer::{Assertion, SIGNER, asking, jwk_of, possession, thumbprint};
 use crate::harness::tls::{self, Authority, Certificate};
-use crate::harness::{Http, Request, until};
+use crate::harness::{Http, RedisServer, Request, TestServer, until};
 
 const BOTH: [Http; 2] = [Http::One, Http::Two];
 
@@ -27,7 +27,14 @@ fn cnf(certificate: &Certificate) -> String {
 
 #[tokio::test]
 async fn x01_x06_each_kind_of_subject_proves_a_client_and_binds_its_tokens() {
-    let scene = Scene::set().await;
+    let redis = RedisServer::start().await;
+    for builder in [TestServer::builder(), TestServer::builder().with_redis(&redis)] {
+        each_kind_of_subject(&Scene::set_on(builder).await).await;
+    }
+}
+
+async fn each_kind_of_subject(scene: &Scene) {
+    scene.server.until_store_up().await;
     for http in BOTH {
         for person in &scene.people.signed {
             let shown = Some(&person.certificate);
@@ -222,7 +229,7 @@ async fn x08_the_metadata_names_the_listener_and_no_other_asks() {
         }
     }
     // And without such a listener nothing of it is said.
-    let plain = crate::harness::TestServer::builder().start().await;
+    let plain = TestServer::builder().start().await;
     let told = plain.get("/.well-known/oauth-authorization-server").await.expect(200).json();
     assert_eq!(
         (told.get("mtls_endpoint_aliases"), told.get("tls_client_certificate_bound_access_tokens")),
