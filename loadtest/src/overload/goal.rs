@@ -133,7 +133,12 @@ pub(super) fn of_guesses(load: &str, quiet: &Summary, attacked: &Summary, guesse
         Goal::new(load, "p99 of others over that without guesses", Bound::AtMost(SLOWER_MAX), slower),
         Goal::new(load, "others not answered with 200", Bound::AtMost(0.0), Some(not_right)),
         Goal::new(load, "cores that guesses keep busy", Bound::AtLeast(BUSY_MIN), busy),
-        Goal::new(load, "guesses neither 401 nor 503", Bound::AtMost(0.0), Some(guesses.other as f64)),
+        Goal::new(
+            load,
+            "guesses neither 401 nor 503",
+            Bound::AtMost(0.0),
+            (guesses.refused > 0).then_some(guesses.other as f64),
+        ),
     ]
 }
 
@@ -205,6 +210,21 @@ mod tests {
         let grown = Some(Growth { first: 1e7, last: 1.2e7 });
         assert_eq!(missed(&of_store("x", 1000.0, &full, &over, grown)).len(), 6);
         assert_eq!(missed(&of_cpu("x", 89.0, 100.0, 1)).len(), 2);
+    }
+
+    #[test]
+    fn guesses_at_slow_hashes_must_be_made_and_must_not_be_felt() {
+        let busy = |millis, cpu_seconds| {
+            let mut summary = window(&[(200, false, 1000, millis)]);
+            summary.cpu_us_per_request.server = Some(cpu_seconds * 1e6 / 1000.0);
+            summary
+        };
+        let (quiet, refused) = (busy(10, 0.1), Guesses { refused: 100, other: 0 });
+        assert_eq!(missed(&of_guesses("x", &quiet, &busy(19, 0.6), refused)), Vec::<&str>::new());
+        let mut harmed = busy(30, 0.2);
+        harmed.right -= 1;
+        assert_eq!(missed(&of_guesses("x", &quiet, &harmed, Guesses { refused: 100, other: 1 })).len(), 4);
+        assert_eq!(missed(&of_guesses("x", &quiet, &busy(19, 0.6), Guesses::default())).len(), 1, "nobody guessed");
     }
 
     #[test]
