@@ -24,6 +24,7 @@ use crate::http::open_files;
 use crate::http::proxies::CertificateHeader;
 use crate::http::{DpopOptions, Limits, Shared};
 use crate::lifecycle::Health;
+use crate::oauth::client::Clients;
 use crate::oauth::dpop::target::Target;
 use crate::oauth::endpoint::Endpoint;
 use crate::oauth::remembered_secrets::MemoryKey;
@@ -32,6 +33,7 @@ use crate::random::Random;
 use crate::telemetry::exporter::Exporter;
 use crate::telemetry::failures::AuthenticationFailures;
 use crate::telemetry::labels::Label;
+use crate::telemetry::metrics::Metrics;
 use crate::worker;
 
 /// The listeners, bound.
@@ -116,7 +118,7 @@ pub(super) fn materials(
     let roots = certificates.roots_of_jwks.take().map_or_else(Roots::usual, Ok);
     let roots_of_jwks = Arc::new(ArcSwap::from_pointee(roots.map_err(|error| RunError::Refused(error.to_string()))?));
     let clients = Arc::new(ArcSwap::from_pointee(std::mem::take(&mut loaded.clients.clients)));
-    let metrics = Arc::new(exporter.register(workers));
+    let metrics = Arc::new(metrics(config, exporter, workers, &clients.load()));
     let fetching = JwksClient::new(config.jwks.reachable.clone(), roots_of_jwks.clone());
     let memory_key = random.bytes().map_err(|error| RunError::Refused(error.to_string()))?;
     let memory_key = MemoryKey::new(&memory_key);
@@ -148,6 +150,16 @@ pub(super) fn materials(
     let tls = tls.map_err(|error| RunError::Refused(error.to_string()))?;
     tls.tell(&shared.metrics);
     Ok((Materials { stores, clients, random, tls, roots_of_jwks, shared: Arc::new(shared) }, fetches))
+}
+
+fn metrics(config: &Config, exporter: &Exporter, workers: usize, clients: &Clients) -> Metrics {
+    if config.metrics_per_client == 0 {
+        return exporter.register(workers);
+    }
+    let mut ids: Vec<&str> = clients.iter().map(|client| client.id().as_str()).collect();
+    // The same at every start, on every node.
+    ids.sort_unstable();
+    exporter.register_with_clients(workers, ids.into_iter().take(config.metrics_per_client))
 }
 
 fn mtls(config: &Config, listening: &Listening) -> Option<Mtls> {

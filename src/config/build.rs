@@ -51,6 +51,7 @@ pub(crate) fn build(settings: &Settings, dev: Option<Dev>, findings: &mut Findin
         jwks: builder.jwks(),
         limits: builder.limits(&store),
         log: builder.log(),
+        metrics_per_client: builder.number("metrics.per_client"),
         client_ca_file: builder.path("mtls.client_ca_file"),
         public,
         mtls,

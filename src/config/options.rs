@@ -42,6 +42,8 @@ pub struct Config {
     pub limits: LimitsOptions,
     /// `[log]`.
     pub log: LogOptions,
+    /// `metrics.per_client`: how many clients have series of their own.
+    pub metrics_per_client: usize,
 }
 
 /// `[jwks]`: how keys are fetched that others publish.

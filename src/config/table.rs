@@ -61,7 +61,7 @@ const fn key(path: &'static str, kind: Kind, preset: Preset, about: &'static str
 }
 
 /// Keys and sections that a later release brings: named so that their users are told that, and not that they mistyped.
-pub(crate) static LATER: &[&str] = &["limits.live_tokens_per_client", "metrics.per_client"];
+pub(crate) static LATER: &[&str] = &["limits.live_tokens_per_client"];
 
 /// What a name in a configuration stands for.
 #[derive(Clone, Copy, Debug)]
@@ -144,7 +144,8 @@ mod tests {
         assert!(matches!(find("admin.token_file"), Some(Named::FileOf(key)) if key.path == "admin.token"));
         assert!(matches!(find("store.tls"), Some(Named::Section)));
         assert!(
-            matches!(find("metrics"), Some(Named::Section)) && matches!(find("metrics.per_client"), Some(Named::Later))
+            matches!(find("metrics"), Some(Named::Section))
+                && matches!(find("limits.live_tokens_per_client"), Some(Named::Later))
         );
         assert!(find("stor").is_none() && find("keys.file_file").is_none());
         assert_eq!(variable("store.tls.ca_file"), "JETON_STORE__TLS__CA_FILE");

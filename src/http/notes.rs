@@ -14,7 +14,9 @@ use super::{LogRequests, PeerIdentity};
 use crate::oauth::client::ClientId;
 use crate::oauth::grant::Grant;
 use crate::oauth::token::TokenAddress;
-use crate::telemetry::labels::{Code, Endpoint, IntrospectionOutcome, Label, RevocationOutcome, TokenOutcome};
+use crate::telemetry::labels::{
+    ClientIntrospection, ClientToken, Code, Endpoint, IntrospectionOutcome, Label, RevocationOutcome, TokenOutcome,
+};
 use crate::telemetry::metrics::Metrics;
 
 /// Characters of a client's own request id or trace that a line shows.
@@ -42,28 +44,46 @@ struct Line {
     traceparent: Option<HeaderValue>,
 }
 
+/// Whom a request is counted for beside all.
+#[derive(Debug, Default)]
+enum Counted {
+    /// Nobody is told of alone.
+    #[default]
+    Nobody,
+    /// Nobody yet whose name is registered.
+    Other,
+    /// This client, which was named or has proved itself.
+    Client(ClientId),
+}
+
 /// Filled by whoever learns something of the request on its way.
 #[derive(Debug, Default)]
 pub(crate) struct Notes {
     pub(crate) outcome: Outcome,
+    /// Whom it is counted for.
+    counted: Counted,
     /// Where a line may be wanted.
     line: Option<Box<Line>>,
 }
 
 impl Notes {
     /// Of a request with these header fields.
-    pub(crate) fn of(log: LogRequests, headers: &HeaderMap) -> Self {
+    pub(crate) fn of(log: LogRequests, metrics: &Metrics, headers: &HeaderMap) -> Self {
         const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
         const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
         let line = (log != LogRequests::None).then(|| {
             let given = |name| headers.get(name).cloned();
             Box::new(Line { request_id: given(REQUEST_ID), traceparent: given(TRACEPARENT), ..Line::default() })
         });
-        Self { outcome: Outcome::Plain, line }
+        let counted = if metrics.tell_clients() { Counted::Other } else { Counted::Nobody };
+        Self { outcome: Outcome::Plain, counted, line }
     }
 
     /// Who asks: a registered client.
     pub(crate) fn client(&mut self, client: &ClientId) {
+        if !matches!(self.counted, Counted::Nobody) {
+            self.counted = Counted::Client(client.clone());
+        }
         if let Some(line) = &mut self.line {
             line.client = Some(client.clone());
         }
@@ -125,9 +145,48 @@ impl Notes {
             Outcome::Introspection(outcome) => metrics.introspection(outcome),
             Outcome::Revocation(outcome) => metrics.revocation(outcome),
         }
+        self.counted.count(metrics, endpoint, self.outcome, status);
         let failed = status.is_client_error() || status.is_server_error();
         if let Some(line) = self.line.filter(|_| log == LogRequests::All || failed) {
             line.write(endpoint, self.outcome, status, took, peer);
+        }
+    }
+}
+
+impl Counted {
+    fn count(&self, metrics: &Metrics, endpoint: Endpoint, outcome: Outcome, status: StatusCode) {
+        let client_id = match self {
+            // Operators are no clients.
+            Self::Nobody => return,
+            _ if endpoint == Endpoint::AdminIntrospect => return,
+            Self::Other => None,
+            Self::Client(client_id) => Some(client_id.as_str()),
+        };
+        match outcome {
+            Outcome::Token(TokenOutcome::Issued) => metrics.client_token(client_id, ClientToken::Issued),
+            Outcome::Token(_) => metrics.client_token(
+                client_id,
+                match status {
+                    StatusCode::UNAUTHORIZED => ClientToken::Unproven,
+                    StatusCode::TOO_MANY_REQUESTS => ClientToken::RateLimited,
+                    status if status.is_server_error() => ClientToken::Unavailable,
+                    _ => ClientToken::Rejected,
+                },
+            ),
+            Outcome::Introspection(IntrospectionOutcome::Active) => {
+                metrics.client_introspection(client_id, ClientIntrospection::Active);
+            }
+            Outcome::Introspection(_) => metrics.client_introspection(
+                client_id,
+                match status {
+                    StatusCode::OK => ClientIntrospection::Inactive,
+                    StatusCode::UNAUTHORIZED => ClientIntrospection::Unproven,
+                    StatusCode::TOO_MANY_REQUESTS => ClientIntrospection::RateLimited,
+                    status if status.is_server_error() => ClientIntrospection::Unavailable,
+                    _ => ClientIntrospection::Rejected,
+                },
+            ),
+            Outcome::Plain | Outcome::Revocation(_) => {}
         }
     }
 }

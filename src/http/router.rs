@@ -125,7 +125,7 @@ impl Router {
             let shared = &self.services.shared;
             let log_requests = **shared.log_requests.load();
             let head = Head::of(&parts);
-            let mut notes = Notes::of(log_requests, head.fields());
+            let mut notes = Notes::of(log_requests, &shared.metrics, head.fields());
 
             let route = self.route(head.path());
             let endpoint = route.map_or(Endpoint::Other, Route::endpoint);

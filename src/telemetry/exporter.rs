@@ -49,6 +49,11 @@ impl Exporter {
         Metrics::register(&*self.recorder, workers)
     }
 
+    /// The same, with series for these clients.
+    pub fn register_with_clients<'a>(&self, workers: usize, client_ids: impl Iterator<Item = &'a str>) -> Metrics {
+        self.register(workers).with_clients(&*self.recorder, client_ids)
+    }
+
     /// Says what each service key does.
     pub fn keys(&self, states: impl IntoIterator<Item = (u8, KeyState)>) {
         for (key_id, state) in states {
@@ -92,12 +97,14 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::telemetry::labels::{Code, Endpoint, Label, StoreOperation, TokenOutcome};
+    use crate::telemetry::labels::{
+        ClientIntrospection, ClientToken, Code, Endpoint, Label, StoreOperation, TokenOutcome,
+    };
 
     #[test]
     fn every_series_is_there_from_the_start_and_its_number_is_fixed() {
         let exporter = Exporter::new("1.2.3", "abc");
-        let metrics = exporter.register(2);
+        let metrics = exporter.register_with_clients(2, ["a", "b"].into_iter());
         let before = exporter.render();
         for (name, _) in descriptions().filter(|(name, _)| *name != "jeton_key_info") {
             assert!(before.contains(&format!("# TYPE {name} ")), "{name} is missing");
@@ -118,6 +125,31 @@ mod tests {
         let histogram =
             "jeton_request_duration_seconds_bucket{endpoint=\"token\",code_class=\"2xx\",le=\"0.000025\"} 1";
         assert!(after.contains(histogram));
+        assert_eq!(before.lines().count(), after.lines().count());
+    }
+
+    #[test]
+    fn single_clients_are_told_of_where_that_is_asked_for_and_no_name_adds_a_series() {
+        let exporter = Exporter::new("0", "0");
+        let metrics = exporter.register(1);
+        metrics.client_token(Some("a"), ClientToken::Issued);
+        assert!(!metrics.tell_clients() && !exporter.render().contains("client_id"));
+
+        let metrics = exporter.register_with_clients(1, ["a", "b"].into_iter());
+        let before = exporter.render();
+        metrics.client_token(Some("a"), ClientToken::Issued);
+        metrics.client_introspection(Some("b"), ClientIntrospection::Inactive);
+        for client_id in [None, Some("c"), Some("other"), Some("\"} 1")] {
+            metrics.client_token(client_id, ClientToken::Unproven);
+        }
+        let after = exporter.render();
+        for line in [
+            "jeton_client_token_requests_total{client_id=\"a\",outcome=\"issued\"} 1",
+            "jeton_client_introspections_total{client_id=\"b\",outcome=\"inactive\"} 1",
+            "jeton_client_token_requests_total{client_id=\"other\",outcome=\"unproven\"} 4",
+        ] {
+            assert!(after.contains(line), "{line}");
+        }
         assert_eq!(before.lines().count(), after.lines().count());
     }
 }

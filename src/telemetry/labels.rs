@@ -120,6 +120,21 @@ label! {
 }
 
 label! {
+    /// What became of a token request, as far as it is told of single clients.
+    ClientToken, "outcome", {
+        Issued = "issued", Unproven = "unproven", Rejected = "rejected", RateLimited = "rate_limited", Unavailable = "unavailable",
+    }
+}
+
+label! {
+    /// What became of an introspection, as far as it is told of who asked.
+    ClientIntrospection, "outcome", {
+        Active = "active", Inactive = "inactive", Unproven = "unproven", Rejected = "rejected", RateLimited = "rate_limited",
+        Unavailable = "unavailable",
+    }
+}
+
+label! {
     /// What a store was asked to do.
     StoreOperation, "operation", { Save = "save", Find = "find", Delete = "delete", Claim = "claim", Count = "count" }
 }

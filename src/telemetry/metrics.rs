@@ -3,6 +3,7 @@
 //! Handles are registered once, at start, for every series of every closed set, so a request only adds to atomics and a
 //! dashboard sees zeros instead of gaps. Durations are in seconds, as Prometheus wants them.
 
+mod clients;
 mod journal;
 mod jwks;
 mod limits;
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 use metrics::{Counter, Gauge, Histogram, Label as KeyLabel, Recorder};
 
+use self::clients::ClientMetrics;
 pub use self::journal::JournalFigures;
 use self::journal::JournalMetrics;
 use self::jwks::JwksMetrics;
@@ -20,9 +22,10 @@ use self::limits::LimitMetrics;
 use self::registry::{Family, Family2, Names};
 use self::tls::TlsMetrics;
 use super::labels::{
-    ActorName, AuthMethod, AuthOutcome, ClockStep, Code, CodeClass, ConnectionRefusal, Endpoint, FetchOutcome,
-    HandshakeOutcome, IntrospectionOutcome, KeyState, Label, LimitMode, LimitName, Listener, RecordRefusal,
-    ReloadSubject, RevocationOutcome, StoreConnectionState, StoreErrorKind, StoreOperation, TokenOutcome,
+    ActorName, AuthMethod, AuthOutcome, ClientIntrospection, ClientToken, ClockStep, Code, CodeClass,
+    ConnectionRefusal, Endpoint, FetchOutcome, HandshakeOutcome, IntrospectionOutcome, KeyState, Label, LimitMode,
+    LimitName, Listener, RecordRefusal, ReloadSubject, RevocationOutcome, StoreConnectionState, StoreErrorKind,
+    StoreOperation, TokenOutcome,
 };
 
 /// All handles. One for the process; every method is cheap and can be called from any thread.
@@ -47,6 +50,8 @@ pub struct Metrics {
     store_tokens_max: Gauge,
     journal: JournalMetrics,
     limits: LimitMetrics,
+    /// `None`: nothing is told of single clients.
+    clients: Option<ClientMetrics>,
     jwks: JwksMetrics,
     mailbox_depth: Family<Gauge>,
     mailbox_wait: Family<Histogram>,
@@ -112,6 +117,7 @@ pub fn descriptions() -> impl Iterator<Item = (&'static str, &'static str)> {
         .copied()
         .chain(journal::DESCRIPTIONS)
         .chain(limits::DESCRIPTIONS)
+        .chain(clients::DESCRIPTIONS)
         .chain(jwks::DESCRIPTIONS)
         .chain(tls::DESCRIPTIONS)
 }
@@ -143,6 +149,7 @@ impl Metrics {
             store_tokens_max: names.gauge("jeton_store_tokens_max")(vec![]),
             journal: JournalMetrics::register(&names),
             limits: LimitMetrics::register(&names),
+            clients: None,
             jwks: JwksMetrics::register(&names),
             mailbox_depth: Family::new::<ActorName>(names.gauge("jeton_mailbox_depth")),
             mailbox_wait: Family::new::<ActorName>(names.histogram("jeton_mailbox_wait_seconds")),
@@ -166,6 +173,30 @@ impl Metrics {
         // Nothing is said against a store that was not seen, nor against the embedded one, which evicts nothing.
         metrics.store_eviction_policy(true);
         metrics
+    }
+
+    /// The same, with series for these clients, and for all others together.
+    pub fn with_clients<'a>(self, recorder: &dyn Recorder, client_ids: impl Iterator<Item = &'a str>) -> Self {
+        Self { clients: Some(ClientMetrics::register(&Names(recorder), client_ids)), ..self }
+    }
+
+    /// Whether anything is told of single clients.
+    pub fn tell_clients(&self) -> bool {
+        self.clients.is_some()
+    }
+
+    /// A token request of this client ended so; `None`: of nobody who is registered.
+    pub fn client_token(&self, client_id: Option<&str>, outcome: ClientToken) {
+        if let Some(clients) = &self.clients {
+            clients.token(client_id, outcome);
+        }
+    }
+
+    /// An introspection by this client ended so.
+    pub fn client_introspection(&self, client_id: Option<&str>, outcome: ClientIntrospection) {
+        if let Some(clients) = &self.clients {
+            clients.introspection(client_id, outcome);
+        }
     }
 
     /// An HTTP request was answered after `took`.

@@ -2,9 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use crate::harness::clients::{client, fixture};
 use crate::harness::http1::Wire;
 use crate::harness::request::{METADATA, REVOKE, TOKEN};
 use crate::harness::{Request, TestServer, until};
+
+const MEMBERS: &str = "scope = \"invoices:read\"\naudience = [\"https://api.example.com\"]";
 
 /// Every name, with a label of its series.
 const NAMES: &[(&str, &[&str])] = &[
@@ -221,4 +224,46 @@ async fn the_listeners_keep_apart() {
     }
     let exposition = server.send_admin(&Request::get("/metrics")).await.expect(200);
     assert!(exposition.header("content-type").is_some_and(|kind| kind.starts_with("text/plain")));
+}
+
+/// Two of all who are registered, the first by their ids; what is sent chooses nobody, and a reload neither.
+#[tokio::test]
+async fn single_clients_are_told_of_as_far_as_that_was_asked_for() {
+    let server = TestServer::builder().set("metrics.per_client", 2).and_client(&client("aaa", MEMBERS)).start().await;
+    let tokens = "jeton_client_token_requests_total";
+    let before = server.metrics().await;
+    assert_eq!(series(&before, "jeton_client_introspections_total", &["client_id=\"auditor\""]).len(), 6);
+    let token = server.client("aaa").request_token("").await.expect_token();
+    server.client("aaa").with_secret("wrong").request_token("").await.expect(401);
+    server.client("aaa").request_token("unregistered").await.expect(400);
+    server.client("billing").request_token("").await.expect_token();
+    for stranger in ["nobody", "other", "bbb", "a\"b"] {
+        server.client(stranger).request_token("").await.expect(401);
+    }
+    server.resource_server("auditor").introspect(&token).await.expect_active();
+    server.resource_server("auditor").introspect("jt_nonsense").await.expect_inactive();
+    server.introspect_as_admin(&token).await.expect(200);
+
+    server.write("clients.toml", &format!("{}\n{}", fixture(), client("aab", MEMBERS)));
+    server.until_event("reloaded", |line| line.to_string().contains("aab")).await;
+    server.client("aab").request_token("").await.expect_token();
+
+    for (name, client_id, outcome, value) in [
+        (tokens, "aaa", "issued", 1.0),
+        (tokens, "aaa", "unproven", 1.0),
+        (tokens, "aaa", "rejected", 1.0),
+        (tokens, "other", "issued", 2.0),
+        (tokens, "other", "unproven", 4.0),
+        ("jeton_client_introspections_total", "auditor", "active", 1.0),
+        ("jeton_client_introspections_total", "auditor", "inactive", 1.0),
+        ("jeton_client_introspections_total", "other", "active", 0.0),
+    ] {
+        let labels = [format!("client_id=\"{client_id}\""), format!("outcome=\"{outcome}\"")];
+        assert_eq!(server.metric(name, &labels.each_ref().map(String::as_str)).await, value, "{name} {labels:?}");
+    }
+    let of_clients = |text: &str| series(text, tokens, &[]).len();
+    assert_eq!((of_clients(&before), of_clients(&server.metrics().await)), (15, 15));
+    let silent = TestServer::builder().start().await;
+    silent.client("billing").request_token("").await.expect_token();
+    assert!(!silent.metrics().await.contains("client_id="));
 }

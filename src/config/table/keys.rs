@@ -300,4 +300,10 @@ pub(crate) static KEYS: &[Key] = &[
         Preset::Text("none"),
         "Requests that get a line each. none: at full load lines cost more than tokens.",
     ),
+    key(
+        "metrics.per_client",
+        Kind::Number(0, 1000),
+        Preset::Number(0),
+        "Clients with series of their own, the first by their ids at start; the rest is told as `other`. 0: nothing of single ones.",
+    ),
 ];
