@@ -47,6 +47,8 @@ pub enum StoreError {
     Broken,
     /// The store is full (`-OOM`, or `memory_tokens_max`): nothing was written.
     Full,
+    /// It holds as many tokens of this client as it may (`limits.live_tokens_per_client`): nothing was written.
+    ClientFull,
     /// It is loading, busy, a replica, or without its master or slots (`-LOADING`, `-BUSY`, `-READONLY`, `-MASTERDOWN`, `-CLUSTERDOWN`).
     NotServing,
     /// Written, but fewer replicas than are asked for have it: it may or may not last.
@@ -145,6 +147,11 @@ impl StoreError {
         matches!(self, Self::Full)
     }
 
+    /// Whether it could take nothing more of one client.
+    pub fn is_full_for_client(self) -> bool {
+        matches!(self, Self::ClientFull)
+    }
+
     /// Seconds after which it is worth trying again (`Retry-After`).
     pub fn retry_after_seconds(self) -> u32 {
         match self {
@@ -156,7 +163,13 @@ impl StoreError {
             | Self::GrantSealBroken => 1,
             Self::Unavailable | Self::NotServing => 2,
             // Until then what is made anew is new enough.
-            Self::ReplayFloor | Self::Full | Self::WritesStopped | Self::Denied | Self::Refused | Self::Internal => 5,
+            Self::ReplayFloor
+            | Self::Full
+            | Self::ClientFull
+            | Self::WritesStopped
+            | Self::Denied
+            | Self::Refused
+            | Self::Internal => 5,
         }
     }
 }
@@ -168,6 +181,7 @@ impl fmt::Display for StoreError {
             Self::TimedOut => "the store did not answer in time",
             Self::Broken => "the connection to the store broke",
             Self::Full => "the store is full",
+            Self::ClientFull => "the store is full for this client",
             Self::NotServing => "the store is not serving yet",
             Self::NotReplicated => "too few replicas have the write",
             Self::WritesStopped => "the store refuses writes",

@@ -32,6 +32,8 @@ use crate::telemetry::metrics::{MailboxMetrics, Metrics};
 
 /// Cores for each thread that computes: most of them serve.
 const CORES_A_THREAD: usize = 4;
+/// Threads on however many cores: each may need 64 MiB.
+const THREADS_MAX: usize = 4;
 /// How far the threads step back behind those that serve: as far as they can. At 10 the 99th percentile of requests on a core that one shares
 /// was twice as high.
 const NICENESS: i32 = 19;
@@ -105,7 +107,7 @@ impl VerifierHandle {
     /// A verifier that remembers by this key.
     pub fn new(memory: MemoryKey, guesses: Arc<Guesses>, metrics: Arc<Metrics>) -> Self {
         let cores = thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        Self::with_threads((cores / CORES_A_THREAD).max(1), memory, guesses, metrics)
+        Self::with_threads((cores / CORES_A_THREAD).clamp(1, THREADS_MAX), memory, guesses, metrics)
     }
 
     fn with_threads(threads_max: usize, memory: MemoryKey, guesses: Arc<Guesses>, metrics: Arc<Metrics>) -> Self {

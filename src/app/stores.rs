@@ -43,7 +43,13 @@ impl Stores {
     pub(super) fn new(config: &Config, keys: &Arc<ServiceKeys>, clock: Clock, random: Random) -> Result<Self, String> {
         let store = &config.store;
         let (endpoint, database) = match &store.url {
-            StoreUrl::Memory => return Ok(Self::Memory(MemoryStore::new(store.memory_tokens_max, clock, random))),
+            StoreUrl::Memory => {
+                let of_client = match config.limits.live_tokens_per_client {
+                    0 => store.memory_tokens_max.div_ceil(2),
+                    max => max,
+                };
+                return Ok(Self::Memory(MemoryStore::with_limits(store.memory_tokens_max, of_client, clock, random)));
+            }
             StoreUrl::Redis { endpoint, database } => (endpoint.clone(), *database),
         };
         let ttl_seconds_max = config.tokens.ttl_seconds_max;

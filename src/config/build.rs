@@ -207,6 +207,7 @@ impl Builder<'_> {
             connections: self.number("limits.connections"),
             connections_per_source: self.number("limits.connections_per_source"),
             wrong_proofs_per_minute: self.number("limits.wrong_proofs_per_minute"),
+            live_tokens_per_client: self.number("limits.live_tokens_per_client"),
             request_deadline_ms: self.number("limits.request_deadline_ms"),
             handshake_timeout_ms: self.number("limits.handshake_timeout_ms"),
             header_timeout_ms: self.number("limits.header_timeout_ms"),
@@ -216,6 +217,10 @@ impl Builder<'_> {
             drain_delay_ms: self.number("limits.drain_delay_ms"),
             drain_timeout_ms: self.number("limits.drain_timeout_ms"),
         };
+        if limits.live_tokens_per_client > 0 && store.url != StoreUrl::Memory {
+            let what = "counts the tokens in `memory:` alone; with Redis give clients a `rate_limit`";
+            self.mistake("limits.live_tokens_per_client", what);
+        }
         if store.operation_timeout_ms > limits.request_deadline_ms && store.url != StoreUrl::Memory {
             self.warn(
                 "store.operation_timeout_ms",

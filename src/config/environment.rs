@@ -44,7 +44,6 @@ pub(crate) fn read(variables: &[(String, String)], folder: &Path, mistakes: &mut
             Some(Named::FileOf(key)) => {
                 set(&mut settings, key, Value::FileOf(folder.join(text)), origin, folder, mistakes);
             }
-            Some(Named::Later) => mistakes.push(file::later(name, origin)),
             Some(Named::Section) | None => mistakes.push(unknown(name, origin)),
         }
     }
@@ -126,7 +125,6 @@ mod tests {
             ("JETON_STORE_URL", "redis://hunter2@x"),
             ("JETON_LIMITS__BODY_BITES", "1"),
             ("JETON_LIMITS__CONNECTIONS", "many"),
-            ("JETON_LIMITS__LIVE_TOKENS_PER_CLIENT", "5"),
             ("JETON_STORE__PASSWORD", ""),
             ("JETON_ADMIN__TOKEN", "hunter2"),
             ("JETON_ADMIN__TOKEN_FILE", "x"),
@@ -138,7 +136,6 @@ mod tests {
                 "JETON_STORE_URL: is no variable of this service; did you mean `JETON_STORE__URL`?",
                 "JETON_LIMITS__BODY_BITES: is no variable of this service; did you mean `JETON_LIMITS__BODY_BYTES`?",
                 "JETON_LIMITS__CONNECTIONS: `many` is not a whole number from 1 to 10000000",
-                "JETON_LIMITS__LIVE_TOKENS_PER_CLIENT: `JETON_LIMITS__LIVE_TOKENS_PER_CLIENT` is not in this release yet; take it out until it is",
                 "JETON_STORE__PASSWORD: is empty",
                 "JETON_ADMIN__TOKEN_FILE: `admin.token` and `admin.token_file` are both given; keep one of them",
                 "JETON_COLOUR: is no variable of this service",

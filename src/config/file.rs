@@ -83,7 +83,6 @@ impl Layer<'_> {
                     self.set(key, Value::FileOf(self.document.folder().join(&**file)), &at_value);
                 }
                 (Some(Named::FileOf(key)), _) => self.spoil(key, &at_value, format!("`{path}` is the path of a file")),
-                (Some(Named::Later), _) => self.mistakes.push(later(&path, self.document.origin(&at_name))),
                 (None, _) => self.mistakes.push(unknown(&path, self.document.origin(&at_name))),
             }
         }
@@ -139,11 +138,6 @@ fn from_toml(key: &Key, value: &DeValue<'_>) -> Result<Value, String> {
 /// A key and its `_file` twin in one layer.
 pub(crate) fn given_twice(key: &Key, origin: Origin) -> Mistake {
     Mistake::new(origin, format!("`{0}` and `{0}_file` are both given", key.path)).hint("keep one of them")
-}
-
-/// A key of a later release.
-pub(crate) fn later(path: &str, origin: Origin) -> Mistake {
-    Mistake::new(origin, format!("`{path}` is not in this release yet")).hint("take it out until it is")
 }
 
 /// A key that nobody knows.

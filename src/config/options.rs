@@ -188,6 +188,8 @@ pub struct LimitsOptions {
     pub connections_per_source: usize,
     /// What may be wrong about one client from one source.
     pub wrong_proofs_per_minute: u8,
+    /// Live tokens that one client may have in the memory store; 0: half of what that holds.
+    pub live_tokens_per_client: u64,
     /// From the moment a request is read whole.
     pub request_deadline_ms: u64,
     /// For a TLS handshake, from accept.

@@ -60,9 +60,6 @@ const fn key(path: &'static str, kind: Kind, preset: Preset, about: &'static str
     Key { path, kind, preset, about }
 }
 
-/// Keys and sections that a later release brings: named so that their users are told that, and not that they mistyped.
-pub(crate) static LATER: &[&str] = &["limits.live_tokens_per_client"];
-
 /// What a name in a configuration stands for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Named {
@@ -72,8 +69,6 @@ pub(crate) enum Named {
     FileOf(&'static Key),
     /// A section.
     Section,
-    /// A key or section of a later release.
-    Later,
 }
 
 impl Key {
@@ -102,20 +97,16 @@ pub(crate) fn find(path: &str) -> Option<Named> {
     if let Some(key) = owner.filter(|key| key.can_come_from_file()) {
         return Some(Named::FileOf(key));
     }
-    if LATER.contains(&path) {
-        return Some(Named::Later);
-    }
     let within = |known: &str| known.strip_prefix(path).is_some_and(|rest| rest.starts_with('.'));
     names().any(|known| within(&known)).then_some(Named::Section)
 }
 
-/// Every path that may be written: keys, their `_file` twins, and what comes later.
+/// Every path that may be written: keys, and their `_file` twins.
 pub(crate) fn names() -> impl Iterator<Item = String> {
-    let keys = KEYS.iter().flat_map(|key| {
+    KEYS.iter().flat_map(|key| {
         let twin = key.can_come_from_file().then(|| format!("{}_file", key.path));
         std::iter::once(key.path.to_owned()).chain(twin)
-    });
-    keys.chain(LATER.iter().map(|path| (*path).to_owned()))
+    })
 }
 
 #[cfg(test)]
@@ -126,7 +117,7 @@ mod tests {
     fn the_table_is_consistent() {
         for (at, key) in KEYS.iter().enumerate() {
             assert!(KEYS[..at].iter().all(|other| other.path != key.path), "{} stands twice", key.path);
-            assert!(key.about.ends_with('.') && !LATER.contains(&key.path), "{}", key.path);
+            assert!(key.about.ends_with('.'), "{}", key.path);
             let fits = match (key.kind, key.preset) {
                 (_, Preset::Absent) => true,
                 (Kind::Number(min, max), Preset::Number(number)) => (min..=max).contains(&number),
@@ -143,10 +134,6 @@ mod tests {
     fn names_are_found() {
         assert!(matches!(find("admin.token_file"), Some(Named::FileOf(key)) if key.path == "admin.token"));
         assert!(matches!(find("store.tls"), Some(Named::Section)));
-        assert!(
-            matches!(find("metrics"), Some(Named::Section))
-                && matches!(find("limits.live_tokens_per_client"), Some(Named::Later))
-        );
         assert!(find("stor").is_none() && find("keys.file_file").is_none());
         assert_eq!(variable("store.tls.ca_file"), "JETON_STORE__TLS__CA_FILE");
     }

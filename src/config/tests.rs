@@ -209,6 +209,11 @@ fn doubtful_values_warn() {
     );
     assert_eq!(scene.warnings().len(), 3, "{:?}", scene.warnings());
     assert!(Scene::toml(LEAST).warnings()[0].starts_with("jeton.toml:2:13: `store.url` keeps tokens in this process"));
+    let on_redis = Scene::toml(
+        "issuer=\"https://a\"\nkeys.file=\"k\"\nstore.url=\"redis://h\"\nlimits.live_tokens_per_client=5\n",
+    );
+    assert!(on_redis.mistakes()[0].contains("counts the tokens in `memory:` alone"), "{:?}", on_redis.mistakes());
+    assert_eq!(Scene::toml(&format!("{LEAST}limits.live_tokens_per_client = 5\n")).mistakes(), [""; 0]);
     assert!(Scene::toml(&format!("{LEAST}store.key_prefix = \"a{{b}}\"\n")).mistakes()[0].contains("brace"));
 }
 

@@ -159,6 +159,7 @@ impl Face {
             ProtocolError::InvalidToken => Self::unauthorized(code, sentence, &[BEARER_INVALID]),
             ProtocolError::NotYet { retry_after_seconds } => Self::unavailable(sentence, retry_after_seconds),
             ProtocolError::TooManyFailures { retry_after_seconds }
+            | ProtocolError::TooManyTokens { retry_after_seconds }
             | ProtocolError::TooManyGrants { retry_after_seconds } => Self::too_many(sentence, retry_after_seconds),
             ProtocolError::RateLimited(standing) | ProtocolError::QuotaExceeded(standing) => {
                 let mut face = Self::too_many(sentence, standing.retry_after_seconds.unwrap_or(RETRY_SOON_SECONDS));
@@ -282,6 +283,7 @@ impl Failure {
                 ProtocolError::UseDpopNonce(_) => TokenOutcome::UseDpopNonce,
                 ProtocolError::NotYet { .. } => TokenOutcome::NotBefore,
                 ProtocolError::TooManyFailures { .. }
+                | ProtocolError::TooManyTokens { .. }
                 | ProtocolError::TooManyGrants { .. }
                 | ProtocolError::RateLimited(_) => TokenOutcome::RateLimited,
                 ProtocolError::QuotaExceeded(_) => TokenOutcome::QuotaExceeded,
@@ -305,6 +307,7 @@ impl Failure {
                 ProtocolError::InvalidClient => IntrospectionOutcome::InvalidClient,
                 ProtocolError::InvalidToken => IntrospectionOutcome::InvalidToken,
                 ProtocolError::TooManyFailures { .. }
+                | ProtocolError::TooManyTokens { .. }
                 | ProtocolError::TooManyGrants { .. }
                 | ProtocolError::RateLimited(_)
                 | ProtocolError::QuotaExceeded(_) => IntrospectionOutcome::RateLimited,
@@ -340,6 +343,7 @@ impl Failure {
                 ProtocolError::InvalidClient | ProtocolError::InvalidToken => RevocationOutcome::InvalidClient,
                 ProtocolError::UnauthorizedClient(_) => RevocationOutcome::NotOwner,
                 ProtocolError::TooManyFailures { .. }
+                | ProtocolError::TooManyTokens { .. }
                 | ProtocolError::TooManyGrants { .. }
                 | ProtocolError::RateLimited(_)
                 | ProtocolError::QuotaExceeded(_) => RevocationOutcome::RateLimited,

@@ -43,6 +43,11 @@ pub enum ProtocolError {
     RateLimited(Standing),
     /// The client has had all the tokens of its quota.
     QuotaExceeded(Standing),
+    /// The client has as many live tokens as it may have.
+    TooManyTokens {
+        /// Whole seconds after which one of them may have ended.
+        retry_after_seconds: u32,
+    },
     /// The client asks for more different sets of scopes and audiences than it may in a day.
     TooManyGrants {
         /// Whole seconds until the day is over.
@@ -67,6 +72,7 @@ impl ProtocolError {
             | Self::TooManyFailures { .. }
             | Self::RateLimited(_)
             | Self::QuotaExceeded(_)
+            | Self::TooManyTokens { .. }
             | Self::TooManyGrants { .. } => "temporarily_unavailable",
         }
     }
@@ -87,6 +93,7 @@ impl ProtocolError {
             Self::TooManyFailures { .. } => "too many wrong proofs for this client from this address",
             Self::RateLimited(_) => "this client asks for more tokens than it may have",
             Self::QuotaExceeded(_) => "this client has had all its tokens of this time",
+            Self::TooManyTokens { .. } => "this client has as many live tokens as it may",
             Self::TooManyGrants { .. } => "this client asked for too many different sets of scopes and audiences today",
         }
     }

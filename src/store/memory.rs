@@ -1,7 +1,8 @@
 //! The embedded store: one for the process, shared by its workers, gone with it.
 //!
 //! # Invariants
-//! - **Bounded.** It holds at most `tokens_max` tokens; a full store refuses new ones and never ends a live one for them.
+//! - **Bounded.** It holds at most `tokens_max` tokens, and of one client at most so many; a full store refuses new ones and never ends a live one
+//!   for them.
 //! - **Expiry costs what expires.** Pages stand in the order of their end, so the dead ones are found without a scan, and each
 //!   step takes so few that nobody waits for them.
 //! - **No lock is held over an await**, and none but the grants' beside another.
@@ -28,7 +29,7 @@ use crate::random::Random;
 use super::open_pages::OpenPages;
 use super::{Claim, Count, Deletion, Lookup, NewRecord, StoreError, TokenStore};
 use counts::Counts;
-use grants::Grants;
+use grants::{Grants, Held, Place};
 use shard::{Entry, Shard};
 use uses::Uses;
 
@@ -58,6 +59,7 @@ struct Shared {
     counts: Counts,
     tokens: AtomicU64,
     tokens_max: u64,
+    tokens_of_client_max: u64,
     /// When a saver last swept, in milliseconds.
     swept_at: AtomicU64,
     clock: Clock,
@@ -65,9 +67,14 @@ struct Shared {
 }
 
 impl MemoryStore {
-    /// An empty store that holds at most `tokens_max` tokens. It reads `clock` to tell which are dead and draws the numbers of
+    /// An empty store that holds at most `tokens_max` tokens, of whomever. It reads `clock` to tell which are dead and draws the numbers of
     /// pages from `random`.
     pub fn new(tokens_max: u64, clock: Clock, random: Random) -> Self {
+        Self::with_limits(tokens_max, tokens_max, clock, random)
+    }
+
+    /// The same, of which one client may have at most `tokens_of_client_max`.
+    pub fn with_limits(tokens_max: u64, tokens_of_client_max: u64, clock: Clock, random: Random) -> Self {
         let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
         let uses = Uses::new(Timestamp::from_unix_millis(clock.unix_millis()));
         let (grants, tokens, swept_at) = (Mutex::default(), AtomicU64::new(0), AtomicU64::new(0));
@@ -78,6 +85,7 @@ impl MemoryStore {
             counts: Counts::default(),
             tokens,
             tokens_max,
+            tokens_of_client_max,
             swept_at,
             clock,
             random,
@@ -160,15 +168,20 @@ impl MemoryStore {
         if room < wanted && self.sweep_to_make_room(now_millis) {
             room += self.reserve(wanted - room);
         }
-        let entries = lock(&self.0.grants).share_all(batch);
-        let mut saved = Vec::with_capacity(entries.len());
-        for (page, entry) in entries {
+        let shared = lock(&self.0.grants).share_all(batch);
+        let mut saved = Vec::with_capacity(shared.len());
+        for (NewRecord { address, record }, held) in shared {
             if room == 0 {
                 saved.push(Err(StoreError::Full));
                 continue;
             }
+            let Some(place) = self.place(&held, now_millis) else {
+                saved.push(Err(StoreError::ClientFull));
+                continue;
+            };
+            let page = address.page;
             let mut shard = lock(self.shard(page));
-            room -= u64::from(shard.put(page, entry));
+            room -= u64::from(shard.put(page, Entry::new(&address, record, place)));
             let dead = shard.take_dead(now, DEAD_PAGES_A_SAVE);
             drop(shard);
             self.bury(&dead);
@@ -176,6 +189,12 @@ impl MemoryStore {
         }
         self.give_back(room);
         saved
+    }
+
+    /// A place among the tokens of one client, for which its dead ones make room too.
+    fn place(&self, held: &Arc<Held>, now_millis: u64) -> Option<Place> {
+        let take = || Place::take(held, self.0.tokens_of_client_max);
+        take().or_else(|| self.sweep_to_make_room(now_millis).then(take).flatten())
     }
 
     fn find_now(&self, address: &TokenAddress) -> Lookup {

@@ -79,7 +79,7 @@ impl From<StoreError> for StoreErrorKind {
             StoreError::Unavailable => Self::Unavailable,
             StoreError::TimedOut => Self::Timeout,
             StoreError::Broken => Self::Broken,
-            StoreError::Full => Self::Oom,
+            StoreError::Full | StoreError::ClientFull => Self::Oom,
             StoreError::NotServing => Self::NotServing,
             StoreError::NotReplicated => Self::NotReplicated,
             StoreError::WritesStopped => Self::WritesStopped,

@@ -31,7 +31,10 @@ impl<S: TokenStore, O: StoreObserver + 'static> WatchedStore<S, O> {
         }
         // Answers of a batch fail together as a rule: one report for each run of the same error.
         for run in answers.chunk_by(|one, next| one.as_ref().err() == next.as_ref().err()) {
-            if let Err(error) = run[0] {
+            // What a client has of its own is no fault of the store.
+            if let Err(error) = run[0]
+                && error != StoreError::ClientFull
+            {
                 self.observer.failed(operation, error.into(), run.len() as u64);
             }
         }

@@ -199,7 +199,7 @@ label! {
 
 label! {
     /// What was limited.
-    LimitName, "limit", { WrongProofs = "wrong_proofs", IssueRate = "issue_rate", Quota = "quota", Grants = "grants" }
+    LimitName, "limit", { WrongProofs = "wrong_proofs", IssueRate = "issue_rate", Quota = "quota", Grants = "grants", LiveTokens = "live_tokens" }
 }
 
 label! {

@@ -153,3 +153,31 @@ async fn a_quota_is_not_judged_without_its_store() {
     server.until_store_down().await;
     server.client("counted").request_token("").await.expect_error(503, "temporarily_unavailable");
 }
+
+/// Nobody else feels it, and what was revoked makes room.
+#[tokio::test]
+async fn a_client_fills_its_part_of_the_embedded_store_and_no_more() {
+    let server = TestServer::builder().set("limits.live_tokens_per_client", 3).start().await;
+    for http in [Http::One, Http::Two] {
+        let ask = async |id: &str| http.send(server.public, &server.client(id).token_request("")).await;
+        let mut tokens = Vec::new();
+        let refused = loop {
+            let answer = ask("billing").await;
+            if answer.status != 200 {
+                break answer;
+            }
+            tokens.push(answer.expect_token());
+        };
+        assert_eq!(refused.header("retry-after"), Some("30"));
+        refused.expect_error(429, "temporarily_unavailable");
+        assert_eq!(tokens.len(), 3);
+        ask("reporting").await.expect_token();
+        for token in &tokens {
+            server.client("billing").revoke(token).await.expect_revoked();
+        }
+    }
+    let limited = server.metric("jeton_rate_limited_total", &["limit=\"live_tokens\"", "mode=\"enforce\""]).await;
+    let told = server.metric("jeton_token_requests_total", &["outcome=\"rate_limited\""]).await;
+    let faults = server.metric("jeton_store_errors_total", &["operation=\"save\""]).await;
+    assert_eq!((limited, told, faults), (2.0, 2.0, 0.0));
+}

@@ -62,8 +62,8 @@ impl Signatures {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Barrier;
     use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::{Barrier, Mutex};
     use std::time::Duration;
 
     use futures_util::future::join_all;
@@ -79,15 +79,19 @@ mod tests {
     async fn no_more_run_at_once_than_there_are_threads_and_what_finds_no_room_is_refused_at_once() {
         let signatures = Signatures::with_threads(2);
         let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        // Until all have asked nobody is done.
+        let gate = Arc::new(Mutex::new(()));
+        let closed = gate.lock().unwrap();
         let asks = (0..140).map(|_| {
-            let (running, most) = (running.clone(), most.clone());
+            let (running, most, gate) = (running.clone(), most.clone(), gate.clone());
             signatures.spend(by(), move || {
+                drop(gate.lock());
                 most.fetch_max(running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
                 thread::yield_now();
                 running.fetch_sub(1, Ordering::SeqCst);
             })
         });
-        let answers = join_all(asks).await;
+        let (answers, ()) = tokio::join!(join_all(asks), async move { drop(closed) });
         let refused = answers.iter().filter(|answer| **answer == Err(ActorError::Overloaded)).count();
         assert_eq!((refused, answers.iter().filter(|answer| answer.is_ok()).count()), (10, 130));
         assert!((1..=2).contains(&most.load(Ordering::SeqCst)));

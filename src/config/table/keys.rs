@@ -235,6 +235,12 @@ pub(crate) static KEYS: &[Key] = &[
         "Wrong secrets or assertions about one client from one IPv4 address or IPv6 /64; then 429. A right one is never refused.",
     ),
     key(
+        "limits.live_tokens_per_client",
+        Kind::Number(0, 10_000_000_000),
+        Preset::Number(0),
+        "Live tokens of one client in memory:, beyond: 429 for it alone. 0: half of store.memory_tokens_max. With Redis there is none.",
+    ),
+    key(
         "limits.request_deadline_ms",
         Kind::Number(1, MS_MAX),
         Preset::Number(1000),

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::actors::ActorError;
 use crate::actors::limiter::Allowed;
 use crate::http::Services;
 use crate::http::body::Asked;
@@ -11,6 +12,9 @@ use crate::oauth::client::Client;
 use crate::oauth::error::ProtocolError;
 use crate::oauth::standing::Standing;
 use crate::telemetry::labels::{LimitMode, LimitName};
+
+/// When a client with too many live tokens may ask again: one of them may have ended, or been revoked.
+const FULL_RETRY_SECONDS: u32 = 30;
 
 /// A client that may have its token, and how it stands with its limits, where it is told.
 pub(super) struct Allowance(Vec<Standing>);
@@ -53,6 +57,15 @@ impl Allowance {
     pub(super) fn tell(&self, reply: Reply) -> Reply {
         if self.0.is_empty() { reply } else { reply.with_standings(&self.0) }
     }
+}
+
+/// What became of a mint that failed: a client with as many tokens as it may have is refused for itself, not for the store.
+pub(super) fn not_minted(services: &Services, error: ActorError) -> Failure {
+    if !matches!(error, ActorError::Store(fault) if fault.is_full_for_client()) {
+        return error.into();
+    }
+    services.shared.metrics.limited(LimitName::LiveTokens, LimitMode::Enforce);
+    ProtocolError::TooManyTokens { retry_after_seconds: FULL_RETRY_SECONDS }.into()
 }
 
 /// Counts a grant that was refused for how many there were.

@@ -36,7 +36,8 @@ pub(crate) async fn serve(services: &Services, asked: &Asked<'_>, notes: &mut No
     let confirmation = Confirmation::of(certificate, key);
 
     let lifetime = client.lifetime().unwrap_or(services.shared.lifetime);
-    let minted = services.minter.mint(asked.by, grant.clone(), lifetime, confirmation).await?;
+    let minted = services.minter.mint(asked.by, grant.clone(), lifetime, confirmation).await;
+    let minted = minted.map_err(|error| allowance::not_minted(services, error))?;
     notes.token(&minted.address);
     notes.outcome = Outcome::Token(TokenOutcome::Issued);
     services.shared.metrics.token_issued(method);

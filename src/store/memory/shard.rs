@@ -6,11 +6,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::oauth::grant::Grant;
 use crate::oauth::keys::KeyId;
 use crate::oauth::time::{Lifetime, Timestamp};
 use crate::oauth::token::{Confirmation, Page, TokenAddress, TokenRecord};
 
+use super::grants::Place;
 use crate::store::open_pages::PAGE_TOKENS_MAX;
 
 /// A page grows by so many entries: allocating exactly what is there would copy too often, doubling waste a third.
@@ -21,7 +21,7 @@ const GROWTH: usize = 4;
 pub(super) struct Entry {
     field: [u8; 8],
     issued_at: Timestamp,
-    grant: Arc<Grant>,
+    place: Place,
     confirmation: Option<Box<Confirmation>>,
     lifetime: Lifetime,
     key_id: KeyId,
@@ -34,11 +34,11 @@ pub(super) struct Shard {
 }
 
 impl Entry {
-    /// An entry that holds `grant` in place of the equal one of the record.
-    pub(super) fn new(address: &TokenAddress, record: TokenRecord, grant: Arc<Grant>) -> Self {
+    /// An entry that holds the grant of its place instead of the equal one of the record.
+    pub(super) fn new(address: &TokenAddress, record: TokenRecord, place: Place) -> Self {
         let TokenRecord { issued_at, lifetime, grant: _, confirmation } = record;
         let confirmation = confirmation.map(Box::new);
-        Self { field: address.field(), issued_at, grant, confirmation, lifetime, key_id: address.key_id }
+        Self { field: address.field(), issued_at, place, confirmation, lifetime, key_id: address.key_id }
     }
 
     /// The record as it was saved.
@@ -46,7 +46,7 @@ impl Entry {
         TokenRecord {
             issued_at: self.issued_at,
             lifetime: self.lifetime,
-            grant: Arc::clone(&self.grant),
+            grant: Arc::clone(self.place.grant()),
             confirmation: self.confirmation.as_deref().copied(),
         }
     }

@@ -2,6 +2,9 @@
 
 use super::super::contract::{self, deletions, grant, new_record};
 use super::*;
+use proptest::prelude::*;
+
+use crate::oauth::grant::{Grant, GrantParts};
 use crate::oauth::keys::KeyId;
 
 const HOUR: Lifetime = Lifetime::from_seconds(3600);
@@ -166,4 +169,108 @@ fn workers_at_work_at_once_keep_the_bound_and_lose_nothing() {
     let (kept, refused) = done.iter().fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
     assert_eq!(store.len(), kept);
     assert!(refused > 0 && store.len() <= 3_000);
+}
+
+fn store_with_limits(tokens_max: u64, of_client_max: u64) -> (MemoryStore, Clock) {
+    let clock = Clock::simulated(Clock::System.unix_millis());
+    (MemoryStore::with_limits(tokens_max, of_client_max, clock.clone(), Random::system()), clock)
+}
+
+#[tokio::test]
+async fn one_client_has_its_part_whatever_its_grants_and_others_have_theirs() {
+    let (store, clock) = store_with_limits(10, 5);
+    let (handle, other) = (store.handle(), store.handle());
+    let own = grant("billing");
+    let narrow = Grant::new(GrantParts {
+        audience: vec![],
+        claims: serde_json::Map::new(),
+        client_id: own.client_id().clone(),
+        scope: own.scope().clone(),
+        subject: "svc".into(),
+    });
+    let save = async |handle: &MemoryHandle, grant: &Arc<Grant>, lifetime| {
+        let new = new_record(handle, lifetime, grant);
+        (new.address, handle.save(vec![new]).await[0])
+    };
+    let mut kept = Vec::new();
+    for number in 0..5 {
+        let (address, saved) =
+            save(if number % 2 == 0 { &handle } else { &other }, if number < 3 { &own } else { &narrow }, HOUR).await;
+        assert_eq!(saved, Ok(()));
+        kept.push(address);
+    }
+    for grant in [&own, &narrow] {
+        assert_eq!(save(&handle, grant, HOUR).await.1, Err(StoreError::ClientFull));
+    }
+    assert_eq!((store.len(), live(&handle, &kept).await), (5, 5), "what was refused holds no room");
+    for _ in 0..5 {
+        assert_eq!(save(&other, &grant("orders"), HOUR).await.1, Ok(()));
+    }
+    // Full for all is said before full for one.
+    assert_eq!(save(&handle, &own, HOUR).await.1, Err(StoreError::Full));
+    handle.delete(deletions(&kept[..1])).await;
+    assert_eq!(save(&handle, &narrow, Lifetime::from_seconds(10)).await.1, Ok(()));
+    handle.delete(deletions(&kept[1..2])).await;
+    assert_eq!(save(&handle, &own, HOUR).await.1, Ok(()));
+    assert_eq!(save(&handle, &own, HOUR).await.1, Err(StoreError::Full));
+    // What has expired makes room, though nobody sweeps.
+    clock.advance(12_000);
+    assert_eq!(save(&handle, &own, HOUR).await.1, Ok(()));
+    assert_eq!(store.len(), 10);
+    assert_eq!(lock(&store.0.grants).tokens_of("billing"), 5);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+    /// Against a list of who has which tokens: never one more than it may have, and never fewer than that refused.
+    #[test]
+    fn a_clients_count_is_that_of_its_tokens(steps in proptest::collection::vec((0..3_usize, 0..4_u8, 0..8_usize), 1..120)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let (store, clock) = store_with_limits(1000, 4);
+            let handle = store.handle();
+            let grants = ["a", "b", "c"].map(grant);
+            let begun = clock.unix_millis();
+            let mut tokens: Vec<(usize, TokenAddress)> = Vec::new();
+            for (client, step, pick) in steps {
+                match step {
+                    // One that lives shortly, one that lives long.
+                    0 | 1 => {
+                        // A record is issued at the machine's time, which stood still meanwhile.
+                        let passed = u32::try_from((clock.unix_millis() - begun) / 1000).unwrap();
+                        let lifetime = Lifetime::from_seconds(passed + if step == 0 { 5 } else { 36_000 });
+                        let new = new_record(&handle, lifetime, &grants[client]);
+                        let address = new.address;
+                        let saved = handle.save(vec![new]).await[0];
+                        let alive = tokens.iter().filter(|(whose, _)| *whose == client).count();
+                        prop_assert!(alive <= 4);
+                        if saved.is_ok() {
+                            prop_assert!(alive < 4);
+                            tokens.push((client, address));
+                        } else {
+                            prop_assert_eq!((saved, alive), (Err(StoreError::ClientFull), 4));
+                        }
+                    }
+                    2 => {
+                        if !tokens.is_empty() {
+                            let (_, address) = tokens.remove(pick % tokens.len());
+                            handle.delete(deletions(&[address])).await;
+                        }
+                    }
+                    // Whatever lives shortly is dead, and swept.
+                    _ => {
+                        clock.advance(60_000);
+                        store.sweep(Timestamp::from_unix_millis(clock.unix_millis()));
+                        tokens.retain(|(_, address)| address.page.dead_second * 1000 > clock.unix_millis());
+                    }
+                }
+                prop_assert_eq!(store.len(), tokens.len() as u64);
+            }
+            for (index, id) in ["a", "b", "c"].into_iter().enumerate() {
+                let alive = tokens.iter().filter(|(whose, _)| *whose == index).count() as u64;
+                prop_assert_eq!(lock(&store.0.grants).tokens_of(id), alive);
+            }
+            Ok(())
+        })?;
+    }
 }

@@ -70,7 +70,7 @@ async fn names_that_are_made_up_are_not_kept() {
 /// At its cap the embedded store refuses what is new, says so, and ends nothing that lives, however long it is asked.
 pub(super) async fn the_store_at_its_cap(tokens: u32, refused: u32) {
     let builder = TestServer::builder().set("store.memory_tokens_max", i64::from(tokens)).set("public.workers", 2);
-    let server = builder.start().await;
+    let server = builder.set("limits.live_tokens_per_client", i64::from(tokens)).start().await;
     let (billing, reader) = (server.client("billing"), server.resource_server("orders-api"));
     let mut wire = Wire::connect(server.public).await;
     let mut live = Vec::new();

@@ -73,7 +73,8 @@ pub(crate) async fn unavailable(bench: &Bench) {
 
 /// A full memory refuses new tokens and keeps the live ones.
 pub(crate) async fn full_memory(bench: &Bench) {
-    let server = TestServer::builder().set("store.memory_tokens_max", 3).start().await;
+    let builder = TestServer::builder().set("store.memory_tokens_max", 3).set("limits.live_tokens_per_client", 3);
+    let server = builder.start().await;
     let client = crate::harness::TestClient { http: bench.http, ..server.client("billing") };
     let mut tokens = Vec::new();
     let refused = loop {

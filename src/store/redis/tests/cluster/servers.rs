@@ -61,6 +61,18 @@ impl Cluster {
         until(|| follows(&self.0[at]));
     }
 
+    /// Waits until a replica has all that its primary has.
+    pub(super) fn until_copied(&self, primary: usize, replica: usize) {
+        let offset = |at: usize, name: &str| {
+            let state = String::from_utf8(bytes(self.0[at].command(&["INFO", "replication"]))).unwrap();
+            state.lines().find_map(|line| line.strip_prefix(name).map(str::to_owned))
+        };
+        until(|| {
+            let copied = offset(replica, "slave_repl_offset:");
+            copied.is_some() && copied == offset(primary, "master_repl_offset:")
+        });
+    }
+
     pub(super) fn options(&self) -> RedisOptions {
         let url = format!("redis+cluster://127.0.0.1:1,127.0.0.1:{}", self.0[0].port);
         RedisOptions { operation_timeout: PATIENCE / 4, ..RedisOptions::parse_url(&url).unwrap() }
