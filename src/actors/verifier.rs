@@ -17,7 +17,7 @@ use std::thread;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
-use self::queue::{Place, Queue};
+use self::queue::{Job, Place, Queue};
 use self::signatures::Signatures;
 use super::guesses::{Guesses, TooMany};
 use super::{ActorError, Deadline};
@@ -145,9 +145,7 @@ impl VerifierHandle {
             Err(_) => Err(ActorError::TimedOut),
         }
     }
-}
 
-impl VerifierHandle {
     /// Waits until somebody has settled an assertion's signature. Judged again, it is known.
     ///
     /// # Errors
@@ -201,9 +199,12 @@ impl UnverifiedSecret {
         self.claims.first().map(|claim| &claim.client)
     }
 
-    /// Equal for equal secrets of equal clients.
+    /// Equal for equal secrets of equal clients with equal hashes: a reload may have brought others.
     fn mark(&self, key: &MemoryKey) -> Mark {
-        key.mark(self.claims.iter().flat_map(|claim| [claim.client.id().as_str().as_bytes(), claim.reading.secret()]))
+        key.mark(self.claims.iter().flat_map(|Claim { client, reading }| {
+            let hashes = client.slow_hashes().map(str::as_bytes);
+            [client.id().as_str().as_bytes(), reading.secret()].into_iter().chain(hashes)
+        }))
     }
 
     /// Whether it is right in any of its readings. Takes as long as the slow hashes of its clients.
@@ -267,24 +268,31 @@ impl Pool {
 
     /// The next that somebody still waits for and may ask; `None`: no more will come.
     fn next(&self) -> Option<(Mark, Arc<UnverifiedSecret>)> {
+        loop {
+            let job = self.take_next()?;
+            self.mailbox.depth_changed(-1.0);
+            let now = Instant::now();
+            let (mark, unverified) = (job.mark, job.unverified.clone());
+            // What was found of others meanwhile counts. With no lock: a worker would wait for a thread that yields to everybody.
+            let Some(job) = job.keep(|asker| self.admit(&unverified, asker, now)) else { continue };
+            if let Some(oldest) = job.oldest() {
+                self.mailbox.waited(now.saturating_duration_since(oldest.asked));
+            }
+            self.lock().begin(job);
+            return Some((mark, unverified));
+        }
+    }
+
+    fn take_next(&self) -> Option<Job<Asker>> {
         let mut queue = self.lock();
         loop {
             if queue.is_closed() {
                 return None;
             }
-            let Some(job) = queue.pop() else {
-                queue = self.came.wait(queue).unwrap_or_else(PoisonError::into_inner);
-                continue;
-            };
-            self.mailbox.depth_changed(-1.0);
-            let now = Instant::now();
-            // What was found of others meanwhile counts.
-            let (mark, unverified) = (job.mark, job.unverified.clone());
-            let is_let_in = |asker: Asker| self.admit(&unverified, asker, now);
-            if let Some(oldest) = queue.begin(job, is_let_in).map(|asker| asker.asked) {
-                self.mailbox.waited(now.saturating_duration_since(oldest));
-                return Some((mark, unverified));
+            if let Some(job) = queue.pop() {
+                return Some(job);
             }
+            queue = self.came.wait(queue).unwrap_or_else(PoisonError::into_inner);
         }
     }
 

@@ -22,8 +22,8 @@ const KIB_MAX: u32 = 64 * 1024;
 const COST_MAX: u32 = 13;
 /// Bytes of a secret that bcrypt looks at; what is longer is nobody's.
 const BCRYPT_BYTES_MAX: usize = 72;
-/// Bytes of a salt, and of a digest: fewer could be met by chance.
 const SALT_BYTES_MAX: usize = 64;
+/// Bytes of a digest: fewer could be met by chance.
 const DIGEST_BYTES: std::ops::RangeInclusive<usize> = 16..=64;
 
 /// Below these a stolen clients file gives away what could be guessed.
@@ -97,6 +97,10 @@ impl ImportedHash {
 
     /// Whether it is that of `secret`. Takes from one to a thousand milliseconds.
     pub fn verify(&self, secret: &[u8]) -> bool {
+        // PBKDF2 pads with zeros, and bcrypt repeats behind one: what differs by them alone would be right too.
+        if secret.contains(&0) {
+            return false;
+        }
         match &self.work {
             Work::Pbkdf2 { hash, rounds, salt, digest } => {
                 pbkdf2::verify(hash.algorithm(), *rounds, salt, secret, digest).is_ok()
@@ -150,14 +154,17 @@ fn pbkdf2(text: &str, hash: PbkdfHash) -> Result<Work, ImportedFault> {
 fn argon2id(text: &str) -> Result<Work, ImportedFault> {
     let hash = PasswordHash::new(text).map_err(|_| ImportedFault::Malformed)?;
     let params = argon2::Params::try_from(&hash).map_err(|_| ImportedFault::Malformed)?;
-    let version = hash.version.unwrap_or(argon2::Version::V0x13.into());
+    // Left out it means 1.0 to some and 1.3 to others: then nobody knows what was computed.
+    let version = hash.version.ok_or(ImportedFault::Malformed)?;
     let version = argon2::Version::try_from(version).map_err(|_| ImportedFault::Malformed)?;
     let (Some(salt), Some(digest)) = (&hash.salt, &hash.hash) else { return Err(ImportedFault::Malformed) };
     if params.m_cost() > KIB_MAX || kib_passes(&params) > KIB_PASSES_MAX {
         return Err(ImportedFault::TooCostly);
     }
     let (salt, digest): (&[u8], &[u8]) = (salt.as_ref(), digest.as_ref());
-    if !DIGEST_BYTES.contains(&digest.len()) {
+    // A key that is named, or data beside it, is somebody else's; shorter salts argon2 does not take.
+    let needs_more = !params.keyid().is_empty() || !params.data().is_empty();
+    if needs_more || salt.len() < argon2::MIN_SALT_LEN || !DIGEST_BYTES.contains(&digest.len()) {
         return Err(ImportedFault::Malformed);
     }
     Ok(Work::Argon2id { version, params, salt: salt.into(), digest: digest.into() })

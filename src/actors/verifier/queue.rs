@@ -44,6 +44,19 @@ pub(super) enum Place {
     Full,
 }
 
+impl<A> Job<A> {
+    /// The same for those whom `admit` gives back; `None`: for nobody.
+    pub(super) fn keep(self, admit: impl FnMut(A) -> Option<A>) -> Option<Self> {
+        let askers: Vec<A> = self.askers.into_iter().filter_map(admit).collect();
+        (!askers.is_empty()).then_some(Self { askers, ..self })
+    }
+
+    /// Who asked first of them.
+    pub(super) fn oldest(&self) -> Option<&A> {
+        self.askers.first()
+    }
+}
+
 impl<A> Queue<A> {
     pub(super) fn new(threads_max: usize) -> Self {
         Self { waiting: VecDeque::new(), in_hand: Vec::new(), threads: 0, threads_max, closed: false }
@@ -91,14 +104,9 @@ impl<A> Queue<A> {
         self.waiting.pop_front()
     }
 
-    /// It is in hand from now on, for those of its askers whom `admit` gives back; the first of them. `None`: for nobody, so it is not begun.
-    pub(super) fn begin(&mut self, job: Job<A>, admit: impl FnMut(A) -> Option<A>) -> Option<&A> {
-        let askers: Vec<A> = job.askers.into_iter().filter_map(admit).collect();
-        if askers.is_empty() {
-            return None;
-        }
-        self.in_hand.push((job.mark, askers));
-        self.in_hand.last().and_then(|(_, askers)| askers.first())
+    /// It is in hand from now on.
+    pub(super) fn begin(&mut self, job: Job<A>) {
+        self.in_hand.push((job.mark, job.askers));
     }
 
     /// It was verified: all who wait for it.

@@ -2,6 +2,7 @@
 
 use super::Client;
 use crate::oauth::remembered_secrets::{MemoryKey, Recollection};
+use crate::oauth::secret::SecretHash;
 
 impl Client {
     /// Whether any of its secrets has a hash that is slow to verify.
@@ -17,6 +18,14 @@ impl Client {
     /// Whether `secret` is one whose slow hash nobody has verified until now; then it is known from now on. Takes as long as all of them.
     pub fn verify_slowly(&self, key: &MemoryKey, secret: &[u8]) -> bool {
         self.remembered.verify(key, self.id(), &self.registration.secrets, secret).any()
+    }
+
+    /// The hashes of its secrets that are slow to verify, as they are registered.
+    pub fn slow_hashes(&self) -> impl Iterator<Item = &str> {
+        self.registration.secrets.iter().filter_map(|secret| match &secret.hash {
+            SecretHash::Imported(hash) => Some(hash.expose()),
+            SecretHash::Sha256(_) => None,
+        })
     }
 
     /// Takes over what is known of the same secrets from before a reload.

@@ -29,7 +29,14 @@ fn what_others_made_verifies_its_secret_and_no_other() {
     {
         let hash = parse(text).unwrap();
         assert!(hash.verify(SECRET), "{text}");
-        for wrong in [&b"imported-secreT"[..], b"imported-secret ", b"", &[0; 100]] {
+        for wrong in [
+            &b"imported-secreT"[..],
+            b"imported-secret ",
+            b"imported-secret\0",
+            b"imported-secret\0imported-secret",
+            b"",
+            &[0; 100],
+        ] {
             assert!(!hash.verify(wrong), "{text}");
         }
         assert_eq!((hash.expose(), format!("{hash:?}").as_str()), (text, "ImportedHash(…)"));
@@ -80,6 +87,19 @@ fn what_is_not_well_formed_is_refused() {
             ImportedFault::UnknownForm,
         ),
         ("$2x$04$TKtGCm/nV7L6KTvZJPi5ken872zgp2TSwy5LmtZvUEDuT11HwBr8e", ImportedFault::UnknownForm),
+        (
+            "$argon2id$m=256,t=2,p=1$MDEyMzQ1Njc4OWFiY2RlZg$0SXBwO9oIiFM24FBTEn9Iuznkv/0pq88LHBzYueKkdc",
+            ImportedFault::Malformed,
+        ),
+        (
+            "$argon2id$v=19$m=256,t=2,p=1,keyid=AAAA$MDEyMzQ1Njc4OWFiY2RlZg$0SXBwO9oIiFM24FBTEn9Iuznkv/0pq88LHBzYueKkdc",
+            ImportedFault::Malformed,
+        ),
+        ("$argon2id$v=19$m=256,t=2,p=1$MDEyMzQ1$0SXBwO9oIiFM24FBTEn9Iuznkv/0pq88LHBzYueKkdc", ImportedFault::Malformed),
+        (
+            "$argon2id$v=19$m=256,t=2,p=64$MDEyMzQ1Njc4OWFiY2RlZg$0SXBwO9oIiFM24FBTEn9Iuznkv/0pq88LHBzYueKkdc",
+            ImportedFault::Malformed,
+        ),
         ("$2b$", ImportedFault::Malformed),
         ("$2b$03$TKtGCm/nV7L6KTvZJPi5ken872zgp2TSwy5LmtZvUEDuT11HwBr8e", ImportedFault::Malformed),
         ("$pbkdf2-sha256$0$MDEyMw$vICBSWfgYpyv83uKSfj7Cr7RSqdi1gu.bKF8uABox.8", ImportedFault::Malformed),

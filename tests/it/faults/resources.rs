@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::fs::OpenOptions;
 use std::io::Read;
 use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, prlimit};
@@ -136,11 +138,20 @@ async fn nobody_reads_the_log_any_more() {
 async fn the_reader_of_the_log_has_stopped() {
     let (mut reader, writer) = std::io::pipe().unwrap();
     let server = served_without_a_log(writer).await;
+    let read = Arc::new(AtomicUsize::new(0));
+    let seen = read.clone();
     let lines = std::thread::spawn(move || {
-        let mut text = String::new();
-        reader.read_to_string(&mut text).unwrap();
-        text
+        let (mut text, mut part) = (Vec::new(), vec![0; 64 * 1024]);
+        loop {
+            match reader.read(&mut part).unwrap() {
+                0 => return String::from_utf8(text).unwrap(),
+                bytes => text.extend_from_slice(&part[..bytes]),
+            }
+            read.store(text.len(), Ordering::Relaxed);
+        }
     });
+    // More than the pipe held: there is room again where lines wait, also for the last.
+    until("room for a line", async || (seen.load(Ordering::Relaxed) > 512 * 1024).then_some(())).await;
     ends_well(server).await;
     let text = lines.join().unwrap();
     assert!(text.lines().filter(|line| line.contains("\"request\"")).count() > 1000, "what waited did not come");
