@@ -242,7 +242,8 @@ impl Judge<'_> {
         }
     }
 
-    /// What proves nothing counts against whoever sent it, once a request. Judged first: what is right is never refused for what was wrong.
+    /// What proves nothing counts against whoever sent it, once a request. Judged first: what is known to be right is never
+    /// refused for what was wrong.
     fn count(&self, judged: Authentication, named: &[u8], source: Option<Source>) -> Authentication {
         let (reason, client_id) = match judged {
             Authentication::Refused(Refusal { reason, judged }) => (reason, judged),

@@ -232,7 +232,7 @@ pub(crate) static KEYS: &[Key] = &[
         "limits.wrong_proofs_per_minute",
         Kind::Number(1, 200),
         Preset::Number(20),
-        "Wrong secrets or assertions about one client from one IPv4 address or IPv6 /64; then 429. A right one is never refused.",
+        "Wrong secrets or assertions about one client from one IPv4 address or IPv6 /64; then 429. One that is known to be right is never refused.",
     ),
     key(
         "limits.live_tokens_per_client",
