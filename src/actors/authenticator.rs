@@ -28,7 +28,7 @@ use crate::oauth::client_certificate::CertificateFault;
 use crate::oauth::client_secret::Matches;
 use crate::oauth::credentials::{PresentedCredentials, PresentedMethod, SecretReading, Unproven};
 use crate::oauth::profile::Profile;
-use crate::oauth::remembered_secrets::{MemoryKey, Recollection};
+use crate::oauth::remembered_secrets::MemoryKey;
 use crate::oauth::replay::SingleUse;
 use crate::oauth::source::Source;
 use crate::oauth::time::Timestamp;
@@ -317,17 +317,24 @@ impl Judge<'_> {
         let known = self.clients.get(reading.client_id());
         // Where nobody is registered, one stands in who has a secret that nobody knows: the same work whoever is named.
         let client = known.unwrap_or_else(|| self.clients.nobody());
+        let matches = Matches::of(reading.secret(), &client.registration().secrets);
+        if !matches.any() && client.has_slow_secrets() {
+            return self.judge_slow_secret(method, client, reading);
+        }
+        self.conclude(method, known, client, matches)
+    }
+
+    /// What a secret proves that is these of the client's: of `known`, or of nobody.
+    #[inline(always)]
+    fn conclude(
+        &self,
+        method: PresentedMethod,
+        known: Option<&Arc<Client>>,
+        client: &Arc<Client>,
+        matches: Matches,
+    ) -> Authentication {
         let registration = client.registration();
         let secrets = &registration.secrets;
-        let mut matches = Matches::of(reading.secret(), secrets);
-        if !matches.any() && client.has_slow_secrets() {
-            match client.recall(&self.options.memory, reading.secret()) {
-                Recollection::Known(known) => matches = known,
-                // Whoever is disabled proves nothing by any secret.
-                Recollection::Unknown if registration.disabled => {}
-                Recollection::Unknown => return slow_secrets::unverified(method, client, reading),
-            }
-        }
         let now = || Timestamp::from_unix_millis(self.options.clock.unix_millis());
         let reason = if !matches.any() {
             if known.is_some() { RefusalReason::WrongSecret } else { RefusalReason::UnknownClient }

@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use super::{Authentication, Claim, Judge, RefusalReason, TooMany, UnverifiedSecret, refused};
 use crate::oauth::client::{Client, ClientId};
+use crate::oauth::client_secret::Matches;
 use crate::oauth::credentials::{PresentedMethod, SecretReading};
+use crate::oauth::remembered_secrets::Recollection;
 use crate::oauth::source::Source;
 
 /// Nobody knows whether this secret is one of this client's.
-pub(super) fn unverified(method: PresentedMethod, client: &Arc<Client>, reading: &SecretReading) -> Authentication {
+fn unverified(method: PresentedMethod, client: &Arc<Client>, reading: &SecretReading) -> Authentication {
     let claims = vec![Claim { client: client.clone(), reading: reading.clone() }];
     Authentication::SecretUnverified(Box::new(UnverifiedSecret { named: reading.client_id().into(), method, claims }))
 }
@@ -21,6 +23,25 @@ pub(super) fn either(by_the_rfc: Authentication, raw: Box<UnverifiedSecret>) -> 
 }
 
 impl Judge<'_> {
+    /// A secret that is none of those whose hashes are fast, of a client that has others. Apart, so that it costs nobody else anything: not even
+    /// the nanoseconds by which who is unknown could be told from who is wrong.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn judge_slow_secret(
+        &self,
+        method: PresentedMethod,
+        client: &Arc<Client>,
+        reading: &SecretReading,
+    ) -> Authentication {
+        let matches = match client.recall(&self.options.memory, reading.secret()) {
+            Recollection::Known(matches) => matches,
+            // Whoever is disabled proves nothing by any secret.
+            Recollection::Unknown if client.registration().disabled => Matches::default(),
+            Recollection::Unknown => return unverified(method, client, reading),
+        };
+        self.conclude(method, Some(client), client, matches)
+    }
+
     /// `None`: it may be verified. Whoever was wrong too often is refused, also where this would be right: nobody can know that for microseconds.
     pub(super) fn admit(
         &self,
