@@ -188,10 +188,12 @@ impl Reload {
                 added = names(&diff.added),
                 changed = names(&diff.changed),
                 removed = names(&diff.removed),
-                "clients: {} added, {} changed, {} removed",
+                issuers = diff.issuers.join(" "),
+                "clients: {} added, {} changed, {} removed; {} trusted issuers changed",
                 diff.added.len(),
                 diff.changed.len(),
                 diff.removed.len(),
+                diff.issuers.len(),
             );
         }
         if !read.mistakes.is_empty() {

@@ -130,10 +130,7 @@ fn read_issuer<'a>(document: &'a Document, table: &'a Spanned<DeValue<'a>>, file
     file.mistakes.extend(members.into_mistakes());
     let Some(read) = issuer else { return };
     match file.issuers.iter().find(|known| known.issuer.issuer == read.issuer.issuer) {
-        Some(first) => {
-            let what = format!("this issuer is trusted twice: first at {}", first.origin);
-            file.mistakes.push(Mistake::new(read.origin, what));
-        }
+        Some(first) => file.mistakes.push(trusted_twice(&first.origin, read.origin)),
         None => file.issuers.push(read),
     }
 }
@@ -141,6 +138,11 @@ fn read_issuer<'a>(document: &'a Document, table: &'a Spanned<DeValue<'a>>, file
 /// The mistake of a client that is registered a second time.
 fn twice(id: &ClientId, first: &Origin, second: Origin) -> Mistake {
     Mistake::new(second, format!("client `{id}` is registered twice: first at {first}"))
+}
+
+/// The mistake of an issuer that is trusted a second time.
+fn trusted_twice(first: &Origin, second: Origin) -> Mistake {
+    Mistake::new(second, format!("this issuer is trusted twice: first at {first}"))
 }
 
 #[cfg(test)]

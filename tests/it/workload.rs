@@ -27,13 +27,6 @@ fn builder() -> ServerBuilder {
         .and_client(&of_account("main-job", &workload("repo:acme/app", "ref = \"refs/heads/main\"")))
         .and_client(&of_account("off", &format!("{}\ndisabled = true", workload("off", ""))))
         .and_client(&client("by-secret-too", &format!("scope = \"invoices:read\"\n{}", workload("both", ""))))
-        // Who is named as an issuer is not tried as a client.
-        .and_client(&of_account(CLUSTER, &client_keys()))
-}
-
-fn client_keys() -> String {
-    let jwks = toml::Value::try_from(KEYS.jwks()).unwrap();
-    format!("token_endpoint_auth_method = \"private_key_jwt\"\njwks = {jwks}")
 }
 
 /// What the cluster makes for a workload.

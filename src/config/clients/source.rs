@@ -2,12 +2,14 @@
 //!
 //! Invariant: after a failed reload everything is as before; of a folder, each file that became bad keeps its last good clients.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::borrow::Borrow;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::hash::Hash;
 use std::path::{Path, PathBuf};
 
 use super::advice::CertificatesTaken;
 use super::workloads::ReadIssuer;
-use super::{ReadClient, ReadFile, advice, key_places, read_file, twice};
+use super::{ReadClient, ReadFile, advice, key_places, read_file, trusted_twice, twice};
 use crate::config::mistake::{Mistake, Origin, Warning};
 use crate::config::watched::files_of;
 use crate::oauth::client::{Client, ClientId, Clients, Registration};
@@ -23,6 +25,7 @@ pub struct ClientsSource {
     may_be_missing: bool,
     good: BTreeMap<PathBuf, Good>,
     registered: HashMap<ClientId, Registration>,
+    trusted: HashMap<String, TrustedIssuer>,
     secret_files: BTreeSet<PathBuf>,
 }
 
@@ -59,12 +62,14 @@ pub struct ClientsDiff {
     pub changed: Vec<ClientId>,
     /// Those that are no longer registered.
     pub removed: Vec<ClientId>,
+    /// The `iss` of each trusted issuer that is new, of which something else is said now, or that is no longer trusted.
+    pub issuers: Vec<String>,
 }
 
 impl ClientsDiff {
     /// Whether nothing changed.
     pub fn is_empty(&self) -> bool {
-        self.added.is_empty() && self.changed.is_empty() && self.removed.is_empty()
+        self.added.is_empty() && self.changed.is_empty() && self.removed.is_empty() && self.issuers.is_empty()
     }
 }
 
@@ -82,6 +87,7 @@ impl ClientsSource {
             demo,
             good: BTreeMap::new(),
             registered: HashMap::new(),
+            trusted: HashMap::new(),
             secret_files: BTreeSet::new(),
         };
         let read = source.reload()?;
@@ -142,25 +148,40 @@ impl ClientsSource {
     /// Parts what is good from what is bad; a bad file's place takes what it held when it was good.
     fn sift(&self, files: Vec<(PathBuf, ReadFile)>) -> Sifted {
         let mut sifted = Sifted::default();
-        let mut seen: HashMap<ClientId, Origin> = HashMap::new();
+        let mut names = self.names_kept(&files);
         for (path, file) in files {
             let mut mistakes = file.mistakes;
-            let again = file.clients.iter().filter_map(|client| {
-                let id = &client.registration.client_id;
-                seen.get(id).map(|first| twice(id, first, client.origin.clone()))
-            });
-            mistakes.extend(again);
-            let Good { clients, issuers } = match mistakes.is_empty() {
-                true => Good { clients: file.clients, issuers: file.issuers },
-                false => self.good.get(&path).cloned().unwrap_or_default(),
+            let read = Good { clients: file.clients, issuers: file.issuers };
+            mistakes.extend(names.taken(&path, &read));
+            let good = match mistakes.is_empty() {
+                true => read,
+                false => names.free_of(&path, self.good.get(&path).cloned().unwrap_or_default()),
             };
-            let clients: Vec<ReadClient> =
-                clients.into_iter().filter(|client| !seen.contains_key(&client.registration.client_id)).collect();
-            seen.extend(clients.iter().map(|client| (client.registration.client_id.clone(), client.origin.clone())));
+            names.take(&path, &good);
             sifted.mistakes.extend(mistakes);
-            sifted.good.insert(path, Good { clients, issuers });
+            sifted.good.insert(path, good);
         }
         sifted
+    }
+
+    /// Names that a file had and still has: no other takes them from it, also none that is read before it.
+    fn names_kept(&self, files: &[(PathBuf, ReadFile)]) -> Names {
+        let mut names = Names::default();
+        if files.len() < 2 {
+            return names;
+        }
+        for (path, file) in files {
+            let Some(had) = self.good.get(path) else { continue };
+            let mut kept = had.clone();
+            if file.mistakes.is_empty() {
+                let ids: HashSet<_> = file.clients.iter().map(|client| &client.registration.client_id).collect();
+                kept.clients.retain(|client| ids.contains(&client.registration.client_id));
+                let issuers: HashSet<_> = file.issuers.iter().map(|read| &read.issuer.issuer).collect();
+                kept.issuers.retain(|read| issuers.contains(&read.issuer.issuer));
+            }
+            names.take(path, &kept);
+        }
+        names
     }
 
     fn take(&mut self, sifted: Sifted) -> ClientsRead {
@@ -182,7 +203,11 @@ impl ClientsSource {
         if registered.is_empty() {
             warnings.push(Warning::new(Origin::File(self.path.clone()), "holds no client: nobody can ask for a token"));
         }
-        let diff = diff(&self.registered, &registered);
+        let trusted: HashMap<String, TrustedIssuer> =
+            issuers.iter().map(|issuer| (issuer.issuer.clone(), issuer.clone())).collect();
+        let diff =
+            ClientsDiff { issuers: told_otherwise(&self.trusted, &trusted), ..diff(&self.registered, &registered) };
+        self.trusted = trusted;
         let clients = Clients::new(registered.values().cloned().map(Client::new)).with_issuers(issuers);
         self.registered = registered;
         ClientsRead { clients, warnings, mistakes: sifted.mistakes, diff }
@@ -194,6 +219,69 @@ impl ClientsSource {
 struct Good {
     clients: Vec<ReadClient>,
     issuers: Vec<ReadIssuer>,
+}
+
+/// Which file says what: no id of a client and no `iss` of a trusted issuer is said by two, and none is both. An assertion with a trusted
+/// issuer's `iss` is judged as a workload's, so a client of that name could prove nothing by one.
+#[derive(Default)]
+struct Names {
+    clients: HashMap<ClientId, (PathBuf, Origin)>,
+    issuers: HashMap<String, (PathBuf, Origin)>,
+}
+
+impl Names {
+    /// The mistakes of a file that says what another has said, or that calls a client as an issuer is called.
+    fn taken(&self, path: &Path, file: &Good) -> Vec<Mistake> {
+        let client_elsewhere = |id: &str| elsewhere(&self.clients, path, id);
+        let issuer_elsewhere = |iss: &str| elsewhere(&self.issuers, path, iss);
+        let mut mistakes = Vec::new();
+        for ReadIssuer { issuer, origin } in &file.issuers {
+            let twice = issuer_elsewhere(&issuer.issuer).map(|first| trusted_twice(first, origin.clone()));
+            let client =
+                client_elsewhere(&issuer.issuer).map(|client| client_as_issuer(&issuer.issuer, client.clone()));
+            mistakes.extend(twice.into_iter().chain(client));
+        }
+        let own_issuers: HashSet<&str> = file.issuers.iter().map(|read| read.issuer.issuer.as_str()).collect();
+        for client in &file.clients {
+            let id = &client.registration.client_id;
+            mistakes.extend(client_elsewhere(id.as_str()).map(|first| twice(id, first, client.origin.clone())));
+            if issuer_elsewhere(id.as_str()).is_some() || own_issuers.contains(id.as_str()) {
+                mistakes.push(client_as_issuer(id.as_str(), client.origin.clone()));
+            }
+        }
+        mistakes
+    }
+
+    /// The same but for what another file says.
+    fn free_of(&self, path: &Path, mut file: Good) -> Good {
+        let is_free = |name: &str| {
+            elsewhere(&self.clients, path, name).is_none() && elsewhere(&self.issuers, path, name).is_none()
+        };
+        file.clients.retain(|client| is_free(client.registration.client_id.as_str()));
+        file.issuers.retain(|read| is_free(&read.issuer.issuer));
+        file
+    }
+
+    fn take(&mut self, path: &Path, file: &Good) {
+        let at = |origin: &Origin| (path.to_path_buf(), origin.clone());
+        let clients = file.clients.iter().map(|client| (client.registration.client_id.clone(), at(&client.origin)));
+        self.clients.extend(clients);
+        self.issuers.extend(file.issuers.iter().map(|read| (read.issuer.issuer.clone(), at(&read.origin))));
+    }
+}
+
+/// Where another file than this says it.
+fn elsewhere<'a, K: Borrow<str> + Eq + Hash>(
+    names: &'a HashMap<K, (PathBuf, Origin)>,
+    path: &Path,
+    name: &str,
+) -> Option<&'a Origin> {
+    names.get(name).filter(|(holder, _)| holder != path).map(|(_, origin)| origin)
+}
+
+fn client_as_issuer(name: &str, client: Origin) -> Mistake {
+    Mistake::new(client, format!("client `{name}` is called as a trusted issuer is"))
+        .hint("assertions with this `iss` prove workloads: give the client another id")
 }
 
 #[derive(Default)]
@@ -212,5 +300,12 @@ fn diff(before: &HashMap<ClientId, Registration>, after: &HashMap<ClientId, Regi
         added: sorted(after.keys().filter(|id| !before.contains_key(*id)).cloned().collect()),
         changed: sorted(changed.map(|(id, _)| id.clone()).collect()),
         removed: sorted(before.keys().filter(|id| !after.contains_key(*id)).cloned().collect()),
+        issuers: Vec::new(),
     }
+}
+
+/// Keys of which the two say different things, sorted.
+fn told_otherwise(before: &HashMap<String, TrustedIssuer>, after: &HashMap<String, TrustedIssuer>) -> Vec<String> {
+    let all: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+    all.into_iter().filter(|iss| before.get(*iss) != after.get(*iss)).cloned().collect()
 }

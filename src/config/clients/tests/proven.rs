@@ -142,6 +142,35 @@ fn a_trusted_issuer_has_a_name_and_keys_and_is_trusted_once() {
 }
 
 #[test]
+fn w15_no_other_file_takes_an_issuer_and_no_client_is_called_as_one() {
+    let other_key = P256.replacen('{', "{ kid = \"other\",", 1);
+    let issuer = |key: &str| format!("[[trusted_issuer]]\nissuer = \"https://i\"\njwks = {{ keys = [{key}] }}\n");
+    let scene = Scene::new(&[("b.toml", &issuer(P256))]);
+    let (mut source, first) = scene.open("");
+    assert_eq!(first.diff.issuers, ["https://i"]);
+    // Neither before it nor behind it.
+    for name in ["a.toml", "c.toml"] {
+        scene.write(name, &(issuer(&other_key) + &super::client("x", "")));
+        let read = source.reload().unwrap();
+        assert!(read.mistakes[0].what.contains("is trusted twice: first at"), "{:?}", read.mistakes);
+        assert!(read.diff.is_empty() && read.clients.is_empty(), "{:?}", read.diff);
+        scene.write(name, &super::client("https://i", ""));
+        let read = source.reload().unwrap();
+        assert!(read.mistakes[0].what.contains("is called as a trusted issuer is"), "{:?}", read.mistakes);
+        assert!(read.diff.is_empty() && read.clients.is_empty(), "{:?}", read.diff);
+        std::fs::remove_file(scene.0.path().join(name)).unwrap();
+    }
+    let both = issuer(P256) + &super::client("https://i", "");
+    scene.write("b.toml", &both);
+    assert_eq!(source.reload().unwrap().mistakes.len(), 1);
+    scene.write("b.toml", &issuer(&other_key));
+    assert_eq!(source.reload().unwrap().diff.issuers, ["https://i"]);
+    std::fs::remove_file(scene.0.path().join("b.toml")).unwrap();
+    assert_eq!(source.reload().unwrap().diff.issuers, ["https://i"]);
+    assert!(ClientsSource::open(scene.0.path(), TERMS, Vec::new()).is_ok());
+}
+
+#[test]
 fn a_workload_names_its_issuer_and_subject() {
     only(&client("workloads = [{ sub = \"b\" }]"), "`issuer` is missing");
     only(&client("workloads = [{ issuer = \"https://a\" }]"), "`sub` is missing");
