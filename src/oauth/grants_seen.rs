@@ -19,7 +19,7 @@ const DAY_SECONDS: u64 = 86_400;
 #[derive(Debug, Default)]
 pub(super) struct GrantsSeen(Mutex<Option<Day>>);
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Day {
     number: u64,
     /// By a hash that nobody outside can foresee. Two with one hash count once.
@@ -48,6 +48,14 @@ impl GrantsSeen {
         day.seen.insert(hash);
         Ok(())
     }
+
+    /// Goes on from what another saw, as after a reload. The few that were let in here since are let in once more.
+    pub(super) fn inherit(&self, before: &Self) {
+        let before = before.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if before.is_some() {
+            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = before;
+        }
+    }
 }
 
 #[cfg(test)]
@@ -66,6 +74,11 @@ mod tests {
         }
         assert_eq!(admit(GRANTS_A_DAY_MAX, 86_390), Err(10));
         assert_eq!(admit(7, 86_399), Ok(()));
+        let after = GrantsSeen::default();
+        after.inherit(&seen);
+        assert_eq!(after.admit(&scope, &["more".to_owned()], at(86_399)), Err(1), "a reload is no new day");
+        after.inherit(&GrantsSeen::default());
+        assert_eq!(after.admit(&scope, &["7".to_owned()], at(86_399)), Ok(()));
         assert_eq!(admit(GRANTS_A_DAY_MAX, 86_400), Ok(()), "another day");
     }
 }

@@ -113,6 +113,7 @@ impl Clients {
             if let Some(known) = before.by_id.get(client.id()) {
                 client.inherit_secrets(known);
                 client.bucket.inherit(&known.bucket);
+                client.grants_seen.inherit(&known.grants_seen);
             }
         }
     }
