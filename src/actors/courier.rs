@@ -250,7 +250,8 @@ impl<F: FetchKeys> Courier<F> {
             Err(FetchError { outcome, what }) => {
                 let delay = self.retry_after(keys, failed_before);
                 let again = (begun + delay).max(now);
-                keys.failed(again.into_std());
+                // Whoever needs them may bring that forward to the floor: the publisher may be back long before the next try.
+                keys.failed(again.min(begun + FLOOR).max(now).into_std());
                 self.schedule.failed(keys, begun, again);
                 self.metrics.keys_fetched(outcome);
                 self.tell();

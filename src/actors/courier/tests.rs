@@ -243,3 +243,25 @@ async fn nobodys_courier_brings_nothing_and_says_so() {
     let wanted = WantedKeys { keys, fetches: 1 };
     assert_eq!(CourierHandle::nobodys().fetched(in_a_second(), &wanted).await, Err(ActorError::Overloaded));
 }
+
+#[tokio::test(start_paused = true)]
+async fn w14_whoever_needs_keys_after_a_long_outage_waits_for_the_floor_alone() {
+    let servers = Servers::default();
+    servers.say("a", down());
+    story(&servers, &["a"], async |handle, clients| {
+        let keys = of(&clients, "a");
+        sleep(HOUR).await;
+        let asked = servers.asked("a");
+        assert!(asked < 30, "{asked}");
+        // The next try is minutes away, whenever the last one was.
+        while servers.asked("a") == asked {
+            sleep(Duration::from_millis(100)).await;
+        }
+        servers.say("a", self::keys(None));
+        sleep(FLOOR).await;
+        let fetches = u64::try_from(asked).unwrap() + 1;
+        assert_eq!(handle.fetched(in_a_second(), &WantedKeys { keys: keys.clone(), fetches }).await, Ok(()));
+        assert!(known(&keys));
+    })
+    .await;
+}
