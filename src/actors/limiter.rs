@@ -23,7 +23,7 @@ const KEPT_LONGER_SECONDS: u32 = 300;
 
 /// Asks for one more token. Cheap to clone; after the last drop the limiter empties its inbox and stops.
 #[derive(Clone, Debug)]
-pub struct LimiterHandle(Mailbox<Take, Allowed>);
+pub struct LimiterHandle(Mailbox<Message, Allowed>);
 
 /// What became of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +41,12 @@ pub struct LimiterOptions {
     pub batch_max: usize,
     /// Where time comes from.
     pub clock: Clock,
+}
+
+enum Message {
+    Take(Take),
+    /// A token was not made after all. When its place was taken.
+    GiveBack(Arc<Client>, Timestamp),
 }
 
 struct Take {
@@ -73,14 +79,26 @@ impl LimiterHandle {
     /// # Errors
     /// [`ActorError`]: nobody knows whether there is one more.
     pub fn take(&self, by: Deadline, client: Arc<Client>) -> impl Future<Output = Result<Allowed, ActorError>> {
-        self.0.ask(by, |reply| Take { client, reply })
+        self.0.ask(by, |reply| Message::Take(Take { client, reply }))
+    }
+
+    /// Gives back a token's place of each quota, which was taken at `taken` or a little later: no token came of it. Where the mailbox is full it is lost.
+    pub fn give_back(&self, by: Deadline, client: Arc<Client>, taken: Timestamp) {
+        drop(self.0.ask_reserved(by, |_| Message::GiveBack(client, taken)));
     }
 }
 
-impl<S: TokenStore> Actor<Take> for Limiter<S> {
-    async fn run(mut self, inbox: &mut Inbox<Take>) {
-        while let Some(batch) = inbox.next_batch(self.options.batch_max).await {
+impl<S: TokenStore> Actor<Message> for Limiter<S> {
+    async fn run(mut self, inbox: &mut Inbox<Message>) {
+        while let Some(messages) = inbox.next_batch(self.options.batch_max).await {
             let now = Timestamp::from_unix_millis(self.options.clock.unix_millis());
+            let mut batch = Vec::with_capacity(messages.len());
+            for message in messages {
+                match message {
+                    Message::Take(take) => batch.push(take),
+                    Message::GiveBack(client, taken) => self.take_back(&client, taken),
+                }
+            }
             let faults = self.gather(&batch, now).await;
             for Take { client, reply } in batch {
                 reply.send(self.give(&client, &faults, now));
@@ -127,6 +145,14 @@ impl<S: TokenStore> Limiter<S> {
             }
         }
         faults
+    }
+
+    fn take_back(&mut self, client: &Arc<Client>, taken: Timestamp) {
+        for quota in &client.registration().quotas {
+            if let Some(share) = self.shares.get_mut(&(client.id().clone(), quota.window)) {
+                share.take_back(taken);
+            }
+        }
     }
 
     fn give(
@@ -220,6 +246,29 @@ mod tests {
             assert_eq!(actors.store.batches.get(), trips, "nobody is asked when there are no more");
             clock.advance(60_000);
             assert!(matches!(take(actors, &client).await, Ok(Allowed::Within(_))));
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn what_is_given_back_can_be_had_again_in_its_window_alone() {
+        with_actors(async |actors, clock| {
+            let client = client("a", &[(Window::Hour, 2)]);
+            let now = || Timestamp::from_unix_millis(clock.unix_millis());
+            let by = Deadline::after(Instant::now(), Duration::from_secs(5));
+            for _ in 0..10 {
+                assert!(matches!(take(actors, &client).await, Ok(Allowed::Within(_))));
+                actors.limiter.give_back(by, client.clone(), now());
+            }
+            let before = now();
+            clock.advance(60_000);
+            assert!(matches!(take(actors, &client).await, Ok(Allowed::Within(_))));
+            actors.limiter.give_back(by, client.clone(), before);
+            assert!(matches!(take(actors, &client).await, Ok(Allowed::Within(_))));
+            assert!(
+                matches!(take(actors, &client).await, Ok(Allowed::Over(_))),
+                "the last hour's is no good in this one"
+            );
         })
         .await;
     }

@@ -131,6 +131,13 @@ impl Share {
         self.left = self.left.saturating_sub(1);
     }
 
+    /// One that was given away at `taken` has not been used. Of a window that is over it is worth nothing.
+    pub fn take_back(&mut self, taken: Timestamp) {
+        if self.is_in(self.quota.window, taken) {
+            self.left = self.left.saturating_add(1);
+        }
+    }
+
     /// How the client stands, as far as is known here. `over`: it gets no token.
     pub fn standing(&self, now: Timestamp, over: bool) -> Standing {
         let rest = self.quota.window.rest_seconds(now);

@@ -181,3 +181,53 @@ async fn a_client_fills_its_part_of_the_embedded_store_and_no_more() {
     let faults = server.metric("jeton_store_errors_total", &["operation=\"save\""]).await;
     assert_eq!((limited, told, faults), (2.0, 2.0, 0.0));
 }
+
+/// What a client did not get is none that it had: neither while the store is away, nor for a proof that proves nothing.
+#[tokio::test]
+async fn a_token_that_was_not_made_is_none_of_a_quota() {
+    let mut redis = RedisServer::start().await;
+    let registration = client("counted", &format!("{MEMBERS}\nrate_limit = {{ tokens_per_day = 3200 }}"));
+    let server = TestServer::builder().with_redis(&redis).and_client(&registration).start().await;
+    server.until_store_up().await;
+    let left = |answer: &crate::harness::Answer| {
+        let field = answer.header("ratelimit").unwrap();
+        field.strip_prefix("\"day\";r=").unwrap().split(';').next().unwrap().parse::<u32>().unwrap()
+    };
+    // Its worker holds a share from here on.
+    let first = server.client("counted").request_token("").await;
+    let before = left(&first);
+    first.expect_token();
+    redis.freeze();
+    for _ in 0..5 {
+        server.client("counted").request_token("").await.expect_error(503, "temporarily_unavailable");
+    }
+    redis.thaw();
+    let after = crate::harness::until("a token", async || {
+        let answer = server.client("counted").request_token("").await;
+        (answer.status == 200).then_some(answer)
+    })
+    .await;
+    // It may be another worker, which took a share of its own.
+    assert!(left(&after) + 1 == before || left(&after) % 100 == 99, "{before}, {}", left(&after));
+    after.expect_token();
+}
+
+/// A limit that is only tried refuses nobody, whatever becomes of what counts it.
+#[tokio::test]
+async fn a_quota_that_is_tried_refuses_nobody_where_it_cannot_be_counted() {
+    let redis = RedisServer::start().await;
+    let registration =
+        client("counted", &format!("{MEMBERS}\nrate_limit = {{ tokens_per_day = 1, report_only = true }}"));
+    let server = TestServer::builder().with_redis(&redis).and_client(&registration).start().await;
+    server.until_store_up().await;
+    server.client("counted").request_token("").await.expect_token();
+    let mut connection = redis.connect();
+    for key in redis.keys().into_iter().filter(|key| key.starts_with(b"jeton:n:")) {
+        redis::cmd("DEL").arg(&key).query::<()>(&mut connection).unwrap();
+        redis::cmd("LPUSH").arg(&key).arg("no number").query::<()>(&mut connection).unwrap();
+    }
+    // Two workers, one of which knows already that there are no more.
+    for _ in 0..3 {
+        server.client("counted").request_token("").await.expect_token();
+    }
+}

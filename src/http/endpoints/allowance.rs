@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::actors::ActorError;
 use crate::actors::limiter::Allowed;
+use crate::actors::{ActorError, Deadline};
 use crate::http::Services;
 use crate::http::body::Asked;
 use crate::http::error::Failure;
@@ -11,33 +11,65 @@ use crate::http::reply::Reply;
 use crate::oauth::client::Client;
 use crate::oauth::error::ProtocolError;
 use crate::oauth::standing::Standing;
+use crate::oauth::time::Timestamp;
 use crate::telemetry::labels::{LimitMode, LimitName};
 
 /// When a client with too many live tokens may ask again: one of them may have ended, or been revoked.
 const FULL_RETRY_SECONDS: u32 = 30;
 
-/// A client that may have its token, and how it stands with its limits, where it is told.
-pub(super) struct Allowance(Vec<Standing>);
+/// A client that may have its token, and how it stands with its limits, where it is told. Dropped, the token's place of its quotas is given back:
+/// a token that was not made, whatever for, is none that it had.
+pub(super) struct Allowance<'a> {
+    told: Vec<Standing>,
+    place: Option<Place<'a>>,
+}
 
-/// Takes a token's place of the client's rate, then of its quotas, which all nodes count together.
-pub(super) async fn take(services: &Services, asked: &Asked<'_>, client: &Arc<Client>) -> Result<Allowance, Failure> {
-    let mut told = Vec::new();
-    if let Some(standing) = client.take_allowance(|| services.now()) {
-        if standing.retry_after_seconds.is_none() {
-            told.push(standing);
-        } else {
-            over(services, LimitName::IssueRate, standing, ProtocolError::RateLimited)?;
-        }
+/// Of a client's quotas.
+struct Place<'a> {
+    services: &'a Services,
+    by: Deadline,
+    client: Arc<Client>,
+    /// When it was asked for.
+    taken: Timestamp,
+    is_spent: bool,
+}
+
+/// Takes a token's place of the client's rate; it is not given back: a request that comes to nothing costs time too.
+pub(super) fn take_rate(services: &Services, client: &Client) -> Result<Option<Standing>, Failure> {
+    let Some(standing) = client.take_allowance(|| services.now()) else { return Ok(None) };
+    if standing.retry_after_seconds.is_none() {
+        return Ok(Some(standing));
     }
-    if !client.registration().quotas.is_empty() {
-        match services.limiter.take(asked.by, client.clone()).await? {
-            Allowed::Within(standings) => told.extend(standings),
-            Allowed::Over(standing) => over(services, LimitName::Quota, standing, ProtocolError::QuotaExceeded)?,
+    over(services, LimitName::IssueRate, standing, ProtocolError::RateLimited)?;
+    Ok(None)
+}
+
+/// Takes a token's place of the client's quotas, which all nodes count together.
+pub(super) async fn take_quota<'a>(
+    services: &'a Services,
+    asked: &Asked<'_>,
+    client: &Arc<Client>,
+    rate: Option<Standing>,
+) -> Result<Allowance<'a>, Failure> {
+    let mut allowance = Allowance { told: Vec::from_iter(rate), place: None };
+    let quotas = &client.registration().quotas;
+    if !quotas.is_empty() {
+        let taken = services.now();
+        match services.limiter.take(asked.by, client.clone()).await {
+            Ok(Allowed::Within(standings)) => {
+                allowance.told.extend(standings);
+                allowance.place =
+                    Some(Place { services, by: asked.by, client: client.clone(), taken, is_spent: false });
+            }
+            Ok(Allowed::Over(standing)) => over(services, LimitName::Quota, standing, ProtocolError::QuotaExceeded)?,
+            // Nobody is refused by what is only tried.
+            Err(_) if quotas.iter().all(|quota| quota.report_only) => {}
+            Err(error) => return Err(error.into()),
         }
     }
     // Nobody behaves otherwise for a limit that is only tried.
-    told.retain(|standing| !standing.report_only);
-    Ok(Allowance(told))
+    allowance.told.retain(|standing| !standing.report_only);
+    Ok(allowance)
 }
 
 /// Counts whoever is over a limit, and refuses it unless the limit is only tried.
@@ -52,10 +84,21 @@ fn over(
     if standing.report_only { Ok(()) } else { Err(refused(standing).into()) }
 }
 
-impl Allowance {
-    /// The same answer, with how the client stands.
-    pub(super) fn tell(&self, reply: Reply) -> Reply {
-        if self.0.is_empty() { reply } else { reply.with_standings(&self.0) }
+impl Allowance<'_> {
+    /// A token was made. The same answer, with how the client stands.
+    pub(super) fn spend(mut self, reply: Reply) -> Reply {
+        if let Some(place) = &mut self.place {
+            place.is_spent = true;
+        }
+        if self.told.is_empty() { reply } else { reply.with_standings(&self.told) }
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        if !self.is_spent {
+            self.services.limiter.give_back(self.by, self.client.clone(), self.taken);
+        }
     }
 }
 

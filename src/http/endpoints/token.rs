@@ -26,9 +26,11 @@ pub(crate) async fn serve(services: &Services, asked: &Asked<'_>, notes: &mut No
     notes.grant(&grant);
     proof::check_audience(services, &grant)?;
     let certificate = proof::certificate(services, asked, &client)?;
+    // Before the proof's signature, which can cost more than a token.
+    let rate = allowance::take_rate(services, &client)?;
     let proof = proof::judge(services, asked, &client).await?;
     proof::check_bound(services, certificate.is_some() || proof.is_some())?;
-    let allowance = allowance::take(services, asked, &client).await?;
+    let allowance = allowance::take_quota(services, asked, &client, rate).await?;
     let key = match &proof {
         Some(proof) => Some(proof.confirm(services, asked).await?),
         None => None,
@@ -42,7 +44,7 @@ pub(crate) async fn serve(services: &Services, asked: &Asked<'_>, notes: &mut No
     notes.outcome = Outcome::Token(TokenOutcome::Issued);
     services.shared.metrics.token_issued(method);
     let reply = reply::ok(token_response::body(&minted.token, lifetime, &grant, confirmation.as_ref()));
-    let reply = allowance.tell(reply);
+    let reply = allowance.spend(reply);
     Ok(match &proof {
         Some(proof) => proof.answer(reply),
         None => reply,
