@@ -55,18 +55,23 @@ impl ListenerTls {
     }
 }
 
-/// A certificate that has expired does not take the place of one that has not.
+/// A certificate that nobody believes now does not take the place of one that is good.
 fn show(tls: &ServerTls, identity: Identity, now: Timestamp) -> bool {
     let (subject, listener) = (ReloadSubject::Certificates.as_str(), tls.listener().as_str());
-    let expires_at = identity.expires_at();
-    let expires = humantime::format_rfc3339(UNIX_EPOCH + Duration::from_millis(expires_at.unix_millis())).to_string();
-    if expires_at <= now && tls.identity().expires_at() > now {
+    let text = |moment: Timestamp| {
+        humantime::format_rfc3339(UNIX_EPOCH + Duration::from_millis(moment.unix_millis())).to_string()
+    };
+    let expires = text(identity.expires_at());
+    if tls.identity().is_valid(now) && !identity.is_valid(now) {
+        let why = if identity.expires_at() <= now { "has expired" } else { "is not valid yet" };
+        let (event, valid_from) = ("reload_failed", text(identity.valid_from()));
         tracing::error!(
-            event = "reload_failed",
+            event,
             subject,
             listener,
+            valid_from,
             expires,
-            "the certificate has expired: the one before it stays"
+            "the certificate {why}: the one before it stays"
         );
         return false;
     }

@@ -14,7 +14,7 @@ use std::time::Duration;
 use super::workers::Materials;
 use crate::config::clients::ClientsSource;
 use crate::config::keys_file::disk;
-use crate::config::options::{LogOptions, LogRequests as Requests};
+use crate::config::options::LogRequests as Requests;
 use crate::config::{Effective, Loaded, Mistake, Sources, Warning, WatchedFiles};
 use crate::failpoint::{self, FailPoint};
 use crate::http::LogRequests;
@@ -39,6 +39,10 @@ pub(super) struct Reload {
     keys_file: Option<PathBuf>,
     watched: WatchedFiles,
     log_level: LogLevel,
+    /// As they last had no mistake.
+    options: Effective,
+    /// When a certificate begins that is not valid yet: nothing changes in its file then.
+    certificate_begins: Option<Timestamp>,
 }
 
 impl Reload {
@@ -47,10 +51,12 @@ impl Reload {
         Self {
             keys_file: loaded.config.keys.file,
             watched: loaded.watched,
-            sources: loaded.sources,
             clients_source: loaded.clients_source,
             materials,
             log_level,
+            options: loaded.sources.read_all().0,
+            certificate_begins: None,
+            sources: loaded.sources,
         }
     }
 
@@ -68,7 +74,7 @@ impl Reload {
             };
             // Each is looked at, so that after a hang-up no look finds the same change again.
             self.unless_it_panics(ReloadSubject::Secrets, |this| {
-                if this.watched.options.changed() | all {
+                if this.watched.options.changed() | this.a_certificate_begins() | all {
                     this.read_options();
                 }
             });
@@ -105,29 +111,51 @@ impl Reload {
             self.watched.options.watch_also(effective.files());
             // The same file says what is logged.
             self.count(ReloadSubject::Log, false);
-            return self.failed(ReloadSubject::Secrets, &mistakes);
+            self.failed(ReloadSubject::Secrets, &mistakes);
+            // What the good ones named is followed all the same: a certificate ends, whatever is written in another file.
+            self.follow_certificates();
+            return;
         }
         self.watched.options.watch(effective.files());
         warn(&effective.warnings);
-        let certified = self.show_certificates(&effective);
-        let config = effective.config;
-        self.follow_log(&config.log);
-        if let Err(error) = self.materials.stores.reload(&config.store) {
+        self.options = effective;
+        self.follow_log();
+        if self.follow_certificates() {
+            self.materials.shared.admin_token.store(Arc::new(self.options.config.admin.token.clone()));
+            self.count(ReloadSubject::Secrets, true);
+            tracing::info!(
+                event = "reloaded",
+                subject = ReloadSubject::Secrets.as_str(),
+                "secrets of the configuration"
+            );
+        }
+    }
+
+    /// Takes what the files hold that the options name, and counts it. Whether the store could be opened anew.
+    fn follow_certificates(&mut self) -> bool {
+        let certified = self.show_certificates();
+        if let Err(error) = self.materials.stores.reload(&self.options.config.store) {
             // Of what the store is opened with only the files of [store.tls] are read here.
             self.count(ReloadSubject::Certificates, false);
             tracing::error!(event = "reload_failed", subject = ReloadSubject::Certificates.as_str(), "{error}");
-            return;
+            return false;
         }
         self.count(ReloadSubject::Certificates, certified);
-        self.materials.shared.admin_token.store(Arc::new(config.admin.token));
-        self.count(ReloadSubject::Secrets, true);
-        tracing::info!(event = "reloaded", subject = ReloadSubject::Secrets.as_str(), "secrets of the configuration");
+        true
+    }
+
+    fn a_certificate_begins(&self) -> bool {
+        self.certificate_begins.is_some_and(|begins| begins <= self.now())
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp::from_unix_millis(self.materials.shared.clock.unix_millis())
     }
 
     /// Whether each listener shows what its files hold now. A bad one keeps what it showed.
-    fn show_certificates(&self, effective: &Effective) -> bool {
-        let now = Timestamp::from_unix_millis(self.materials.shared.clock.unix_millis());
-        let (mut certificates, mistakes) = effective.certificates();
+    fn show_certificates(&mut self) -> bool {
+        let now = self.now();
+        let (mut certificates, mistakes) = self.options.certificates();
         if !mistakes.is_empty() {
             self.failed(ReloadSubject::Certificates, &mistakes);
         }
@@ -140,12 +168,14 @@ impl Reload {
         if let Some(fresh) = certificates.roots_of_jwks.take() {
             self.materials.roots_of_jwks.store(Arc::new(fresh));
         }
+        self.certificate_begins = certificates.begins_after(now);
         let shown = self.materials.tls.show(certificates, now);
         self.materials.tls.tell(&self.materials.shared.metrics);
         shown & mistakes.is_empty()
     }
 
-    fn follow_log(&self, log: &LogOptions) {
+    fn follow_log(&self) {
+        let log = &self.options.config.log;
         let subject = ReloadSubject::Log;
         let level = log.level.as_str();
         if let Err(error) = self.log_level.set(level) {

@@ -38,6 +38,14 @@ const PUBLIC: Names = Names { certificate: "public.tls.certificate_file", privat
 const MTLS: Names = Names { certificate: "mtls.certificate_file", private_key: "mtls.private_key_file" };
 const ADMIN: Names = Names { certificate: "admin.tls.certificate_file", private_key: "admin.tls.private_key_file" };
 
+impl Certificates {
+    /// When the first of those begins to be valid that are not yet.
+    pub fn begins_after(&self, now: Timestamp) -> Option<Timestamp> {
+        let identities = [&self.public, &self.mtls, &self.admin].into_iter().flatten();
+        identities.map(Identity::valid_from).filter(|begin| *begin > now).min()
+    }
+}
+
 impl Effective {
     /// Reads the listeners' certificates and keys: those that can be used, and every mistake in the others.
     pub fn certificates(&self) -> (Certificates, Vec<Mistake>) {
@@ -107,10 +115,13 @@ impl Effective {
     /// What ended: certificates that no client believes any more, and authorities.
     pub(super) fn expired(&self, certificates: &Certificates, now: Timestamp) -> Vec<Warning> {
         let of = |names: &Names, identity: Option<&Identity>| {
-            let expires_at = identity?.expires_at();
-            let what =
-                || format!("`{}` expired at {}: no client believes it", names.certificate, moment::format(expires_at));
-            (expires_at <= now).then(|| Warning::new(self.origin(names.certificate), what()))
+            let identity = identity.filter(|identity| !identity.is_valid(now))?;
+            let why = match identity.expires_at() {
+                end if end <= now => format!("expired at {}", moment::format(end)),
+                _ => format!("is not valid before {}", moment::format(identity.valid_from())),
+            };
+            let what = format!("`{}` {why}: no client believes it", names.certificate);
+            Some(Warning::new(self.origin(names.certificate), what))
         };
         let of_authorities = || {
             let ended = certificates.authorities.as_ref()?.expires_at().filter(|end| *end <= now)?;

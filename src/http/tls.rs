@@ -19,6 +19,7 @@ use rustls::{HandshakeKind, ServerConfig};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use x509_parser::parse_x509_certificate;
+use x509_parser::time::ASN1Time;
 
 use self::arriving::Arriving;
 use super::client_certificates::{AskForAny, PeerCertificate};
@@ -38,6 +39,8 @@ const LAST: Timestamp = Timestamp::from_unix_seconds(253_402_300_799);
 #[derive(Clone)]
 pub struct Identity {
     certified: Arc<CertifiedKey>,
+    /// From when on all of the chain are valid.
+    valid_from: Timestamp,
     /// From when on one of the chain is no longer valid.
     expires_at: Timestamp,
 }
@@ -77,7 +80,7 @@ impl Identity {
         let chain = chain.ok_or_else(|| TlsError("certificate_file holds no certificate in PEM".into()))?;
         let key = PrivateKeyDer::from_pem_slice(private_key)
             .map_err(|_| TlsError("private_key_file holds no private key in PEM".into()))?;
-        let expires_at = expiry(&chain)?;
+        let (valid_from, expires_at) = validity(&chain)?;
         let certified = CertifiedKey::from_der(chain, key, &default_provider());
         let certified = certified.map_err(|error| {
             TlsError(match error {
@@ -85,7 +88,17 @@ impl Identity {
                 other => format!("certificate and private key cannot be used: {other}"),
             })
         })?;
-        Ok(Self { certified: Arc::new(certified), expires_at })
+        Ok(Self { certified: Arc::new(certified), valid_from, expires_at })
+    }
+
+    /// From when on all of the chain are valid.
+    pub fn valid_from(&self) -> Timestamp {
+        self.valid_from
+    }
+
+    /// Whether clients can believe it.
+    pub fn is_valid(&self, now: Timestamp) -> bool {
+        self.valid_from <= now && now < self.expires_at
     }
 
     /// From when on one of the chain is no longer valid.
@@ -98,16 +111,18 @@ impl Identity {
     }
 }
 
-/// When the first of a chain expires.
-fn expiry(chain: &[CertificateDer<'_>]) -> Result<Timestamp, TlsError> {
-    let mut earliest = LAST;
+/// From when until when a whole chain is valid.
+fn validity(chain: &[CertificateDer<'_>]) -> Result<(Timestamp, Timestamp), TlsError> {
+    let (mut begin, mut end) = (Timestamp::from_unix_seconds(0), LAST);
+    let moment = |time: ASN1Time| Timestamp::from_unix_seconds(u64::try_from(time.timestamp()).unwrap_or(0));
     for der in chain {
         let (_, certificate) = parse_x509_certificate(der)
             .map_err(|_| TlsError("certificate_file holds something that is no certificate".into()))?;
-        let seconds = certificate.validity().not_after.timestamp();
-        earliest = earliest.min(Timestamp::from_unix_seconds(u64::try_from(seconds).unwrap_or(0)));
+        let validity = certificate.validity();
+        begin = begin.max(moment(validity.not_before));
+        end = end.min(moment(validity.not_after));
     }
-    Ok(earliest)
+    Ok((begin, end))
 }
 
 impl ServerTls {

@@ -1,6 +1,7 @@
 //! Certificates that come and go under a running server, and those with which it does not start.
 
 use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rcgen::date_time_ymd;
 use rustls::{ALL_VERSIONS, ClientConfig};
@@ -70,12 +71,14 @@ async fn a_bad_certificate_changes_nothing() {
         parameters.not_before = date_time_ymd(2001, 1, 1);
         parameters.not_after = date_time_ymd(2002, 1, 1);
     });
+    let early = AUTHORITY.certify_with(|parameters| parameters.not_before = date_time_ymd(2100, 1, 1));
     let pair = |certificate: &str, key: &str| Certificate { certificate: certificate.to_owned(), key: key.to_owned() };
     for (bad, why) in [
         (pair(&other.certificate, &stranger.key), "do not belong together"),
         (pair("no certificate", &other.key), "holds no certificate"),
         (pair(&other.certificate, "no key"), "holds no private key"),
         (expired, "has expired"),
+        (early, "is not valid yet"),
     ] {
         let failures = server.events("reload_failed").len();
         replace(&server, &bad);
@@ -115,6 +118,33 @@ async fn a_start_with_a_bad_certificate_is_78_and_says_why() {
         process.lines().iter().any(|line| line.contains("needs public.tls.private_key_file")).then_some(())
     })
     .await;
+}
+
+/// A certificate ends, whatever is written elsewhere.
+#[tokio::test]
+async fn a_mistake_in_the_options_keeps_no_certificate_from_being_followed() {
+    let server = TestServer::builder().with_tls().start().await;
+    let path = server.folder().join("jeton.toml");
+    let good = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, format!("mistaken = 1\n{good}")).unwrap();
+    server.until_event("reload_failed", |line| line.to_string().contains("mistaken")).await;
+    let other = AUTHORITY.certify();
+    replace(&server, &other);
+    until_shown(&server, &other).await;
+    until("a good reload", async || (last_reload(&server).await == 1.0).then_some(())).await;
+}
+
+/// Its file does not change when it begins.
+#[tokio::test]
+async fn a_certificate_that_is_early_is_shown_when_it_begins() {
+    let server = TestServer::builder().with_tls().start().await;
+    let soon = SystemTime::now().duration_since(UNIX_EPOCH).unwrap() + Duration::from_secs(8);
+    let begins = date_time_ymd(1970, 1, 1) + soon;
+    let early = AUTHORITY.certify_with(|parameters| parameters.not_before = begins);
+    replace(&server, &early);
+    server.until_event("reload_failed", |line| line.to_string().contains("is not valid yet")).await;
+    until_shown(&server, &early).await;
+    until("a good reload", async || (last_reload(&server).await == 1.0).then_some(())).await;
 }
 
 /// What nobody would believe is still served, and told: a clock may be wrong, and some clients may look away.
