@@ -202,7 +202,10 @@ impl Journal {
         for (place, client) in new {
             if let Some(sealed) = own.seal(place, client, now) {
                 entries.extend_from_slice(&sealed);
-                own.send_later(sealed);
+                if !own.send_later(sealed) {
+                    // Found unlisted, and sent, once all that waits was sent.
+                    self.more_unlisted.store(true, Ordering::Relaxed);
+                }
             }
         }
         drop(own);
@@ -306,8 +309,10 @@ impl Journal {
             let mut own = lock(&self.own);
             own.keys.follow(keys);
             for (place, client) in some {
-                if let Some(sealed) = own.seal(*place, *client, now) {
-                    own.send_later(sealed);
+                if let Some(sealed) = own.seal(*place, *client, now)
+                    && !own.send_later(sealed)
+                {
+                    self.more_unlisted.store(true, Ordering::Relaxed);
                 }
             }
         }
@@ -362,10 +367,13 @@ impl Own {
         Some(sealed)
     }
 
-    fn send_later(&mut self, sealed: SealedEntry) {
-        if self.pending.len() < self.pending_max {
+    /// Whether it had room among what waits.
+    fn send_later(&mut self, sealed: SealedEntry) -> bool {
+        let has_room = self.pending.len() < self.pending_max;
+        if has_room {
             self.pending.push_back(sealed);
         }
+        has_room
     }
 }
 

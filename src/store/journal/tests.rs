@@ -230,6 +230,25 @@ async fn what_had_no_room_is_signed_once_the_rest_is_sent() {
 }
 
 #[tokio::test]
+async fn what_was_revoked_while_nothing_could_be_sent_is_sent_to_the_last() {
+    let clock = clock();
+    // Room for three that wait.
+    let journal = Journal::with_room(48, &Random::system(), clock.clone(), 3600);
+    note(&journal, &deletions(5)).await;
+    let mut sent = Vec::new();
+    for waiting in [3, 2, 0] {
+        journal.send_more_unlisted(&keys(&[1]), 1);
+        assert_eq!(journal.pending(9).len(), waiting);
+        sent.extend(pending(&journal));
+        journal.sent(waiting);
+        journal.learn(&keys(&[1]), &sent, 1);
+    }
+    let other = in_memory(&clock);
+    other.learn(&keys(&[1]), &sent, 1);
+    assert_eq!(other.len(), 5);
+}
+
+#[tokio::test]
 async fn a_restart_forgets_nothing() {
     let disk = Disk::new();
     let revoked = deletions(3);

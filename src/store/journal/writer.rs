@@ -9,7 +9,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -25,8 +25,8 @@ use super::lives::Lives;
 const WRITES_WAITING_MAX: usize = 2048;
 /// Bytes of one write: more wait for the next.
 const BATCH_BYTES_MAX: usize = 1024 * 1024;
-/// Bytes kept of what could not be written.
-const BACKLOG_BYTES_MAX: usize = 1024 * 1024 / ENTRY_BYTES * ENTRY_BYTES;
+/// Bytes kept of what could not be written, and as many of what had no place among the writes that wait: a quarter of a million entries each.
+const BACKLOG_BYTES_MAX: usize = 16 * 1024 * 1024 / ENTRY_BYTES * ENTRY_BYTES;
 /// How often what could not be written is tried again where nothing new comes.
 const RETRY_EVERY: Duration = Duration::from_secs(1);
 /// Dead entries beyond as many as live ones that are worth a compaction: a megabyte.
@@ -45,6 +45,8 @@ pub(super) struct FileState {
     failures: AtomicU64,
     compactions: AtomicU64,
     failing: Mutex<Option<String>>,
+    /// Entries that came while as many writes waited as may: they go with the next one.
+    overflow: Mutex<Vec<u8>>,
 }
 
 /// Entries, and who waits until they are on the disk.
@@ -91,8 +93,11 @@ impl JournalFile {
     /// Hands entries over; none: only waits for those before. True comes back when they are on the disk.
     pub(super) fn write(&self, entries: Vec<u8>) -> oneshot::Receiver<bool> {
         let (written, answer) = oneshot::channel();
-        let write = Write { entries, written };
-        if self.writes.as_ref().is_none_or(|writes| writes.try_send(write).is_err()) {
+        let Some(writes) = &self.writes else { return answer };
+        if let Err(TrySendError::Full(write) | TrySendError::Disconnected(write)) =
+            writes.try_send(Write { entries, written })
+        {
+            self.state.keep(&write.entries);
             self.state.failed("its thread is too far behind".into());
         }
         answer
@@ -124,6 +129,13 @@ impl FileState {
     pub(super) fn failed(&self, why: String) {
         self.failures.fetch_add(1, Ordering::Relaxed);
         *self.failing.lock().unwrap_or_else(PoisonError::into_inner) = Some(why);
+    }
+
+    /// Whoever revoked that is answered that the file has it not; it gets it all the same.
+    fn keep(&self, entries: &[u8]) {
+        let mut overflow = self.overflow.lock().unwrap_or_else(PoisonError::into_inner);
+        let room = BACKLOG_BYTES_MAX - overflow.len();
+        overflow.extend_from_slice(&entries[..entries.len().min(room)]);
     }
 
     fn works(&self) {
@@ -172,6 +184,7 @@ impl Running {
     fn write(&mut self, batch: &[Write]) -> bool {
         let mut bytes = std::mem::take(&mut self.backlog);
         batch.iter().for_each(|write| bytes.extend_from_slice(&write.entries));
+        bytes.append(&mut self.state.overflow.lock().unwrap_or_else(PoisonError::into_inner));
         if bytes.is_empty() {
             return true;
         }
@@ -306,9 +319,37 @@ mod tests {
             state: Arc::default(),
         };
         for _ in 0..3 {
-            let entries = vec![7; 10_000 * ENTRY_BYTES];
+            let entries = vec![7; 100_000 * ENTRY_BYTES];
             running.write(&[Write { entries, written: oneshot::channel().0 }]);
         }
         assert_eq!((running.backlog.len(), BACKLOG_BYTES_MAX % ENTRY_BYTES), (BACKLOG_BYTES_MAX, 0));
+    }
+
+    #[test]
+    fn what_had_no_place_among_the_waiting_goes_with_the_next_write() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let path = folder.path().join("journal");
+        let (writable, end) = file::open(&path).unwrap();
+        let horizon = Horizon::new(Clock::simulated(1_000_000_000), 3600);
+        let (writes, inbox) = sync_channel(1);
+        let state = Arc::<FileState>::default();
+        let journal = JournalFile { writes: Some(writes), thread: None, state: Arc::clone(&state) };
+        // Nobody writes yet.
+        let mut answers: Vec<_> = (1..=3).map(|byte| journal.write(vec![byte; ENTRY_BYTES])).collect();
+        assert!(answers[0].try_recv().is_err());
+        assert_eq!((state.failures(), state.failing().is_some()), (2, true));
+        let writer = Writer { path: path.clone(), file: writable, end, lives: Lives::default(), horizon };
+        let running = Running {
+            writer,
+            backlog: vec![],
+            compaction: None,
+            compact_from: DEAD_ENTRIES_MIN,
+            state: Arc::clone(&state),
+        };
+        drop(journal);
+        running.run(&inbox);
+        assert_eq!(answers[0].try_recv(), Ok(true));
+        let expected = [vec![1; ENTRY_BYTES], vec![2; ENTRY_BYTES], vec![3; ENTRY_BYTES]].concat();
+        assert_eq!(fs::read(&path).unwrap()[16..], expected);
     }
 }
