@@ -39,8 +39,15 @@ impl Inner<Links> {
         }
         let deadline = asked_at + self.options.operation_timeout;
         let asked = match self.ask(batch, deadline).await {
-            // Asked only then, since the server may have changed on the way.
-            Ok(trip) => self.until_settled(self.ways.reads.state(), deadline).await.map(|()| trip),
+            // Asked only then, since the server may have changed on the way; and that another is settled says nothing of this one's replies.
+            Ok(trip) => {
+                let state = self.ways.reads.state();
+                let connection = state.connection();
+                let settled = self.until_settled(state, deadline).await;
+                let settled = settled
+                    .and_then(|()| if state.connection() == connection { Ok(()) } else { Err(StoreError::NotServing) });
+                settled.map(|()| trip)
+            }
             Err(error) => Err(error),
         };
         let mut trip = match asked {
