@@ -90,9 +90,10 @@ impl ClientAssertion {
             JwsError::Malformed | JwsError::Critical => AssertionFault::Malformed,
             JwsError::UnknownAlgorithm => AssertionFault::Key,
         })?;
-        // A JWT that was made for something else is none for this (RFC 8725 section 3.11).
+        // A JWT that was made for something else is none for this (RFC 8725 section 3.11). "JOSE" says no more than that it is a JWS, and
+        // may stand in a JWT-SVID (its section 2.3).
         let is_for_this =
-            jws.header.typ.as_deref().is_none_or(|typ| matches!(typ, "jwt" | "client-authentication+jwt"));
+            jws.header.typ.as_deref().is_none_or(|typ| matches!(typ, "jwt" | "jose" | "client-authentication+jwt"));
         if !is_for_this || jws.header.jwk.is_some() || jws.header.points_to_keys {
             return Err(AssertionFault::Malformed);
         }

@@ -139,3 +139,25 @@ async fn w15_keys_that_an_issuer_takes_back_prove_nobody_any_more() {
     server.write("cluster.jwks", &KEYS.jwks().to_string());
     until("a new beginning", async || (ask(&server, &token_of(ACCOUNT), &[]).await.status == 200).then_some(())).await;
 }
+
+/// As a SPIFFE trust domain makes them: the bundle's keys are for JWT-SVIDs, and the header may say JOSE.
+#[tokio::test]
+async fn w15_a_jwt_svid_proves_a_client_by_its_trust_domains_bundle() {
+    let mut bundle = KEYS.jwks();
+    for key in bundle["keys"].as_array_mut().unwrap() {
+        key["use"] = json!("jwt-svid");
+    }
+    bundle["spiffe_sequence"] = json!(7);
+    let id = "spiffe://example.org/ns/billing/worker";
+    let workload = format!("workloads = [{{ issuer = \"https://spire.example.org\", sub = \"{id}\" }}]");
+    let server = TestServer::builder()
+        .file("bundle.json", &bundle.to_string())
+        .and_client("[[trusted_issuer]]\nissuer = \"https://spire.example.org\"\njwks_file = \"bundle.json\"")
+        .and_client(&format!(
+            "[[client]]\nclient_id = \"worker\"\nscope = \"invoices:read\"\naudience = [\"https://api.example.com\"]\n{workload}\n"
+        ))
+        .start()
+        .await;
+    let svid = token_of(id).claim("iss", "https://spire.example.org").header("typ", "JOSE");
+    ask(&server, &svid, &[]).await.expect_token();
+}

@@ -128,7 +128,7 @@ fn w11_w12_its_kind_its_key_and_its_signature_are_what_they_must_be() {
     let text = claims(json!({})).to_string();
     let verify = |header: Value, keys: &JwkSet| ClientAssertion::parse(&signed(&header, &text))?.verify(keys);
     let any = keys(json!({}));
-    for typ in ["JWT", "jwt", "client-authentication+jwt", "application/client-authentication+JWT"] {
+    for typ in ["JWT", "jwt", "JOSE", "client-authentication+jwt", "application/client-authentication+JWT"] {
         assert_eq!(verify(json!({ "alg": "EdDSA", "typ": typ }), &any), Ok(()), "{typ}");
     }
     for typ in ["dpop+jwt", "at+jwt", "token-introspection+jwt", "secevent+jwt", "", "application/x+jwt"] {

@@ -78,7 +78,8 @@ impl Jwk {
         if ["d", "p", "q", "dp", "dq", "qi", "oth", "k"].iter().any(|name| members.contains_key(*name)) {
             return Err(JwkError::Private);
         }
-        if text("use")?.is_some_and(|usage| usage != "sig") || !may_verify(members)? {
+        // A SPIFFE bundle marks the keys of its tokens so (SPIFFE Trust Domain and Bundle section 4.2.2), and those of its certificates otherwise.
+        if text("use")?.is_some_and(|usage| !matches!(usage, "sig" | "jwt-svid")) || !may_verify(members)? {
             return Err(JwkError::OtherUse);
         }
         let part = |name: &str| {
