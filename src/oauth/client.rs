@@ -213,8 +213,8 @@ impl Client {
         let scope = scope.unwrap_or_else(|| self.default_grant.scope().clone());
         let audience = audience.unwrap_or_else(|| self.default_grant.audience().to_vec());
         let refused = |retry_after_seconds| ProtocolError::TooManyGrants { retry_after_seconds };
-        self.grants_seen.admit(&scope, &audience, now()).map_err(refused)?;
-        Ok(self.registration.grant(scope, audience))
+        let make = |scope, audience| self.registration.grant(scope, audience);
+        self.grants_seen.get(scope, audience, now(), make).map_err(refused)
     }
 
     /// `None`: what the default grant has. "If the client omits the scope parameter when requesting authorization, the

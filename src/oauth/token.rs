@@ -31,6 +31,8 @@ const SIGNED_BYTES: usize = 30;
 pub const TOKEN_BYTES: usize = 42;
 /// The characters of a token behind its prefix and `_`.
 pub const TOKEN_CHARS: usize = 56;
+/// The characters of a `jti`.
+pub(super) const JTI_CHARS: usize = 16;
 /// The random bytes of a token.
 pub const RANDOM_BYTES: usize = 20;
 
@@ -134,7 +136,14 @@ impl TokenAddress {
 
     /// The token's `jti` (RFC 7519 section 4.1.7): 16 characters that lead to nothing.
     pub fn jti(&self) -> String {
-        BASE64URL_NOPAD.encode(&self.nonce())
+        self.jti_in(&mut [0; JTI_CHARS]).to_owned()
+    }
+
+    /// The same, written there.
+    pub(super) fn jti_in<'a>(&self, text: &'a mut [u8; JTI_CHARS]) -> &'a str {
+        BASE64URL_NOPAD.encode_mut(&self.nonce(), text);
+        // Base64 is ASCII.
+        std::str::from_utf8(text).unwrap_or_default()
     }
 }
 

@@ -4,9 +4,10 @@
 //! Invariant: a client's count is that of its entries. Each holds its place for as long as it is anywhere, so nothing that takes one out can forget to
 //! count it.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+
+use foldhash::HashMap;
 
 use crate::oauth::client_id::ClientId;
 use crate::oauth::grant::Grant;
