@@ -14,6 +14,7 @@ pub mod dpop;
 pub mod endpoint;
 pub mod error;
 pub mod form;
+pub mod generated_secret;
 pub mod grant;
 mod grants_seen;
 pub mod imported_hash;

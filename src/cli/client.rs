@@ -6,12 +6,12 @@ use std::io::{IsTerminal, stdout};
 use std::path::PathBuf;
 
 use clap::Subcommand;
-use data_encoding::BASE64URL_NOPAD;
 use zeroize::Zeroizing;
 
 use super::input;
 use super::output::{Failure, note, print};
 use super::token::Service;
+use crate::oauth::generated_secret;
 use crate::oauth::secret::{Secret, SecretHash, check_strength};
 use crate::random::Random;
 
@@ -22,7 +22,7 @@ pub(super) enum Command {
     ///
     /// A secret that could be guessed (fewer than 32 characters, or few different ones) is refused: the fast hash would not protect it.
     Hash {
-        /// Make a secret of 256 random bits: prints it, and its hash in the next line
+        /// Make a secret of 256 random bits, with the prefix `jts_` and a checksum: prints it, and its hash in the next line
         #[arg(long)]
         generate: bool,
     },
@@ -52,7 +52,7 @@ fn hash(generate: bool) -> Result<(), Failure> {
     if generate {
         let bytes: Zeroizing<[u8; 32]> =
             Zeroizing::new(Random::system().bytes().map_err(|error| Failure::new(error.to_string()))?);
-        let text = Zeroizing::new(BASE64URL_NOPAD.encode(&*bytes));
+        let text = generated_secret::make(&bytes);
         if stdout().is_terminal() {
             note("the secret, shown this once, and what to write as client_secret_hash:");
         }
@@ -63,6 +63,10 @@ fn hash(generate: bool) -> Result<(), Failure> {
     if let Err(error) = check_strength(&secret) {
         let what = format!("this secret could be guessed: {error}");
         return Err(Failure::with_hint(what, "`jeton client hash --generate` makes one of 256 random bits"));
+    }
+    if generated_secret::is_mistyped(secret.expose()) {
+        let what = "this secret begins as one of `jeton client hash --generate` does, and its checksum is wrong: it was cut or mistyped";
+        return Err(Failure::new(what.to_owned()));
     }
     print(&SecretHash::of(&secret).expose())
 }

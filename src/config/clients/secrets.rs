@@ -8,6 +8,7 @@ use crate::config::mistake::{Mistake, Origin, Warning};
 use crate::config::secret_file;
 use crate::oauth::client::AuthMethod;
 use crate::oauth::client_secret::ClientSecret;
+use crate::oauth::generated_secret;
 use crate::oauth::secret::{SECRETS_MAX, Secret, SecretHash, check_strength};
 use crate::oauth::time::Timestamp;
 
@@ -100,6 +101,13 @@ impl Secrets {
         let read = secret_file::read(&path);
         self.files.push(path);
         match read {
+            Ok(secret) if generated_secret::is_mistyped(secret.expose()) => {
+                members.mistake(
+                    origin,
+                    format!("`{name}`: a generated secret that was cut or mistyped: its checksum is wrong"),
+                );
+                None
+            }
             Ok(secret) => {
                 self.warn_if_weak(&secret, client, &origin);
                 Some(secret)

@@ -279,6 +279,12 @@ fn a_secret_file_is_read_again_and_watched_even_while_it_is_missing() {
     assert_eq!(source.watched_paths().len(), 2);
     scene.write("s", &STRONG.to_ascii_uppercase());
     assert_eq!(ids(&source.reload().unwrap().diff.changed), ["f"]);
+    let generated = crate::oauth::generated_secret::make(&[7; 32]);
+    scene.write("s", &generated[..generated.len() - 1]);
+    let mistakes = source.reload().unwrap_err();
+    assert!(mistakes[0].what.contains("its checksum is wrong"), "{mistakes:?}");
+    scene.write("s", &generated);
+    assert_eq!(ids(&source.reload().unwrap().diff.changed), ["f"]);
 }
 
 #[test]

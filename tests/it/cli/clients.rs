@@ -42,11 +42,21 @@ async fn a_generated_secret_opens_the_door() {
         (secret, hash)
     };
     let (secret, hash) = parts();
-    assert!(secret.len() >= 43 && secret.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b)), "{secret}");
+    assert!(
+        secret.len() == 53
+            && secret.starts_with("jts_")
+            && secret.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b)),
+        "{secret}"
+    );
     assert_ne!(parts().0, secret);
     let text = format!("[[client]]\nclient_id = \"fresh\"\nclient_secret_hash = [\"{hash}\"]\n");
     let server = TestServer::builder().with_clients(&text).start().await;
     server.client("fresh").with_secret(&secret).request_token("").await.expect_token();
+    let hashed = |secret: &str| Call::new(&["client", "hash"]).stdin(format!("{secret}\n").as_bytes()).run();
+    assert_eq!(hashed(&secret).expect(0).stdout.trim(), hash);
+    let refused = hashed(&secret[..52]);
+    assert!(refused.stderr.contains("its checksum is wrong"), "{}", refused.stderr);
+    refused.expect(1);
 }
 
 async fn list(server: &TestServer, format: &str) -> Finished {
