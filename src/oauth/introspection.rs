@@ -65,45 +65,60 @@ pub fn may_call_with_bearer(client: &Client, record: &TokenRecord, issuer: &str)
     capable && record.confirmation.is_none() && meant_for_us
 }
 
+const ACTIVE: &[u8] = b"{\"active\":true,";
+const ISS: &[u8] = b",\"iss\":";
+const EXP: &[u8] = b",\"exp\":";
+const IAT: &[u8] = b",\"iat\":";
+const NBF: &[u8] = b",\"nbf\":";
+const JTI: &[u8] = b",\"jti\":\"";
+const TYPE: &[u8] = b"\",\"token_type\":\"";
+
 /// The JSON body of an active token. `issuer_json`: the issuer as a JSON string with its quotes.
 pub fn active_body(address: &TokenAddress, record: &TokenRecord, issuer_json: &str) -> Vec<u8> {
+    let (members, claims) = (record.grant.introspection_members(), record.grant.claim_members());
     let (mut issued, mut expires, mut jti) = (itoa::Buffer::new(), itoa::Buffer::new(), [0; JTI_CHARS]);
-    let issued = issued.format(record.issued_at_seconds());
-    let confirmation = record.confirmation.as_ref();
-    let pieces = [
-        "{\"active\":true,",
-        record.grant.introspection_members(),
-        ",\"iss\":",
-        issuer_json,
-        ",\"exp\":",
-        expires.format(record.expires_at_seconds()),
-        ",\"iat\":",
-        issued,
-        ",\"nbf\":",
-        issued,
-        ",\"jti\":\"",
-        address.jti_in(&mut jti),
-        "\",\"token_type\":\"",
-        Confirmation::token_type(confirmation),
-        "\"",
-        &confirmation.map(confirmation_member).unwrap_or_default(),
-        record.grant.claim_members(),
-        "}",
-    ];
-    // As long as it needs to be: what has room left costs an allocation more on its way to the socket.
-    pieces.concat().into_bytes()
+    let issued = issued.format(record.issued_at_seconds()).as_bytes();
+    let expires = expires.format(record.expires_at_seconds()).as_bytes();
+    let token_type = Confirmation::token_type(record.confirmation.as_ref());
+    // As long as it will be, but for a bound token's: a body with room left costs an allocation more on its way to the socket.
+    let names = ACTIVE.len() + ISS.len() + EXP.len() + IAT.len() + NBF.len() + JTI.len() + TYPE.len() + 2;
+    let values = members.len() + issuer_json.len() + expires.len() + 2 * issued.len() + JTI_CHARS + token_type.len();
+    let mut out = Vec::with_capacity(names + values + claims.len());
+    out.extend_from_slice(ACTIVE);
+    out.extend_from_slice(members.as_bytes());
+    out.extend_from_slice(ISS);
+    out.extend_from_slice(issuer_json.as_bytes());
+    out.extend_from_slice(EXP);
+    out.extend_from_slice(expires);
+    out.extend_from_slice(IAT);
+    out.extend_from_slice(issued);
+    out.extend_from_slice(NBF);
+    out.extend_from_slice(issued);
+    out.extend_from_slice(JTI);
+    out.extend_from_slice(address.jti_in(&mut jti).as_bytes());
+    out.extend_from_slice(TYPE);
+    out.extend_from_slice(token_type.as_bytes());
+    out.push(b'"');
+    push_confirmation(&mut out, record.confirmation.as_ref());
+    out.extend_from_slice(claims.as_bytes());
+    out.push(b'}');
+    out
 }
 
-/// `cnf` (RFC 7800 section 3.1): `x5t#S256` of RFC 8705 section 3.2, `jkt` of RFC 9449 section 6.2. With a comma before it; empty where
-/// there is neither.
-fn confirmation_member(confirmation: &Confirmation) -> String {
+/// `cnf` (RFC 7800 section 3.1): `x5t#S256` of RFC 8705 section 3.2, `jkt` of RFC 9449 section 6.2.
+fn push_confirmation(out: &mut Vec<u8>, confirmation: Option<&Confirmation>) {
+    let Some(confirmation) = confirmation else { return };
     let thumbprints = [("x5t#S256", confirmation.x5t_s256), ("jkt", confirmation.jkt)];
-    let members = thumbprints
-        .into_iter()
-        .filter_map(|(name, thumbprint)| Some(format!("\"{name}\":\"{}\"", BASE64URL_NOPAD.encode(&thumbprint?))));
-    match members.collect::<Vec<_>>().join(",") {
-        none if none.is_empty() => none,
-        some => format!(",\"cnf\":{{{some}}}"),
+    let mut before = ",\"cnf\":{";
+    for (name, thumbprint) in thumbprints {
+        let Some(thumbprint) = thumbprint else { continue };
+        for piece in [before, "\"", name, "\":\"", &BASE64URL_NOPAD.encode(&thumbprint), "\""] {
+            out.extend_from_slice(piece.as_bytes());
+        }
+        before = ",";
+    }
+    if before == "," {
+        out.push(b'}');
     }
 }
 
