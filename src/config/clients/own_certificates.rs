@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::parse_x509_certificate;
 use x509_parser::public_key::PublicKey;
+use x509_parser::x509::X509Version;
 
 use super::members::Members;
 use crate::config::mistake::Origin;
@@ -33,6 +34,10 @@ fn certificate(key: &Value) -> Result<Vec<u8>, &'static str> {
     let own = key.get("x5c").and_then(|chain| chain.get(0)).and_then(Value::as_str);
     let der = own.and_then(|own| BASE64.decode(own.as_bytes()).ok()).ok_or("a key without a certificate in `x5c`")?;
     match parse_x509_certificate(&der) {
+        // TLS would end its handshake: rustls takes the keys of certificates of this version alone.
+        Ok(([], certificate)) if certificate.version() != X509Version::V3 => Err(
+            "a certificate in `x5c` is not of X.509 version 3, and no handshake takes it; `openssl req -x509` makes one that is",
+        ),
         Ok(([], certificate)) => match is_key_of(key, &certificate) {
             true => Ok(der.clone()),
             false => Err("a key is not that of its certificate in `x5c`"),

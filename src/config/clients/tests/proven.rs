@@ -53,6 +53,9 @@ fn a_client_with_a_certificate_of_its_own_has_registered_it() {
     }
 }
 
+/// What `openssl x509 -req -signkey` makes where no extensions are named.
+const VERSION_1: &str = "MIIBEzCBuwIULo4j1Q3AAy4KFFRJfWV2AHXUo78wCgYIKoZIzj0EAwIwDDEKMAgGA1UEAwwBYTAgFw0yNjExMjcyMDU2NTBaGA8yMTI2MTEwMzIwNTY1MFowDDEKMAgGA1UEAwwBYTBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABLi7FBm+L4LhVa0bK5tACAfwMbnZXkcMPL4pr4ssWbGv66ALT/SrCZf1SU6oUHjug5kX/avvOAzo5xcADwkcfVgwCgYIKoZIzj0EAwIDRwAwRAIgP1fEut4kzgjB9ugLLLpnhrDxBnohPDG9XKr8VZDsabUCIHah2ehX/v0a9rs5PaDZscJtfaCn5bdBVTYyDZRHPcmG";
+
 #[test]
 fn a_key_is_that_of_its_certificate_and_has_no_private_part() {
     let made = |algorithm| {
@@ -84,6 +87,7 @@ fn a_key_is_that_of_its_certificate_and_has_no_private_part() {
         only(&found(members, x5c), "a key is not that of its certificate in `x5c`");
     }
     only(&found(&format!("{ec}, d = \"AA\""), &of_ec), "private part");
+    only(&found("kty = \"EC\"", VERSION_1), "is not of X.509 version 3");
 }
 
 #[test]
